@@ -1,0 +1,89 @@
+#include "runtime/device/buffer.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "runtime/core/error.h"
+#include "runtime/device/cuda_memory.h"
+
+namespace orthant {
+namespace {
+
+constexpr int64_t kHugePage = int64_t{2} << 20;
+
+int64_t round_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+std::byte* allocate_host(int64_t bytes, int64_t& mapped_bytes) {
+  const bool large = bytes >= kHugePage;
+  mapped_bytes = round_up(bytes, large ? kHugePage : 64);
+  void* data = std::aligned_alloc(large ? kHugePage : 64, static_cast<size_t>(mapped_bytes));
+  if (data == nullptr) {
+    throw Error(ExitCode::kInternal, {.problem = fmt::format("cannot allocate {} bytes of host memory", bytes),
+                                      .why = "the operating system refused",
+                                      .suggestion = "See `orthant plan` for what the run needs."});
+  }
+  if (large) madvise(data, static_cast<size_t>(mapped_bytes), MADV_HUGEPAGE);
+  return static_cast<std::byte*>(data);
+}
+
+}  // namespace
+
+Buffer::Buffer(Device device, int64_t bytes) : bytes_(bytes), device_(device) {
+  require(bytes >= 0, "a buffer has no negative size");
+  if (bytes == 0) return;
+  if (device.kind == DeviceKind::kCuda) {
+    data_ = static_cast<std::byte*>(cuda::allocate(device.index, bytes));
+    return;
+  }
+  data_ = allocate_host(bytes, mapped_bytes_);
+}
+
+Buffer::~Buffer() { release(); }
+
+Buffer::Buffer(Buffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)),
+      mapped_bytes_(std::exchange(other.mapped_bytes_, 0)),
+      device_(other.device_) {}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  std::swap(mapped_bytes_, other.mapped_bytes_);
+  std::swap(device_, other.device_);
+  return *this;
+}
+
+void Buffer::release() noexcept {
+  if (data_ == nullptr) return;
+  if (device_.kind == DeviceKind::kCuda) {
+    cuda::release(device_.index, data_);
+  } else {
+    std::free(data_);
+  }
+  data_ = nullptr;
+}
+
+void copy_bytes(void* into, Device into_device, const void* from, Device from_device, int64_t bytes) {
+  if (bytes == 0) return;
+  if (into_device.kind == DeviceKind::kCpu && from_device.kind == DeviceKind::kCpu) {
+    std::memmove(into, from, static_cast<size_t>(bytes));
+    return;
+  }
+  cuda::copy(into, from, bytes);
+}
+
+void zero_bytes(void* into, Device device, int64_t bytes) {
+  if (bytes == 0) return;
+  if (device.kind == DeviceKind::kCpu) {
+    std::memset(into, 0, static_cast<size_t>(bytes));
+    return;
+  }
+  cuda::zero(into, bytes);
+}
+
+}  // namespace orthant

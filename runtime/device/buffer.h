@@ -1,0 +1,37 @@
+// Owning, move-only, uninitialised bytes on a device. CPU memory is 2 MiB aligned and on huge pages when large,
+// because fresh 4 KiB pages cost more than the arithmetic done on them. Not thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/device/device.h"
+
+namespace orthant {
+
+class Buffer {
+ public:
+  Buffer() = default;
+  // Throws Error(kInternal) naming the size when the device has no such room; 0 bytes are allowed.
+  Buffer(Device device, int64_t bytes);
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+
+  [[nodiscard]] std::byte* data() const { return data_; }
+  [[nodiscard]] int64_t bytes() const { return bytes_; }
+  [[nodiscard]] Device device() const { return device_; }
+
+ private:
+  void release() noexcept;
+  std::byte* data_ = nullptr;
+  int64_t bytes_ = 0;
+  int64_t mapped_bytes_ = 0;
+  Device device_;
+};
+
+// Blocking copy between buffers of any two devices.
+void copy_bytes(void* into, Device into_device, const void* from, Device from_device, int64_t bytes);
+void zero_bytes(void* into, Device device, int64_t bytes);
+
+}  // namespace orthant
