@@ -1,0 +1,144 @@
+#include "sae/dictionary/dictionary.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/latent_step.h"
+#include "runtime/core/hash.h"
+#include "runtime/core/rng.h"
+
+namespace orthant::sae {
+namespace {
+
+void draw_kaiming_lineage(Dictionary& dictionary, uint64_t seed) {
+  // torch's kaiming-uniform over an (n, m) tensor takes fan_in = m, so rows are short: norm sqrt(2 n / m).
+  const float bound = std::sqrt(6.0f / static_cast<float>(dictionary.latents));
+#pragma omp parallel for
+  for (int64_t i = 0; i < dictionary.local_latents(); ++i) {
+    const int64_t latent = dictionary.slice.first + i;
+    float* row = dictionary.encoder.view().row(i);
+    for (int64_t c = 0; c < dictionary.d_model; ++c) {
+      const auto index = static_cast<uint64_t>(latent * dictionary.d_model + c);
+      row[c] = bound * (2.0f * random_uniform(seed, Purpose::kEncoderInit, 0, index) - 1.0f);
+    }
+  }
+}
+
+void draw_normal(Dictionary& dictionary, uint64_t seed) {
+#pragma omp parallel for
+  for (int64_t i = 0; i < dictionary.local_latents(); ++i) {
+    const int64_t latent = dictionary.slice.first + i;
+    float* row = dictionary.decoder.view().row(i);
+    for (int64_t c = 0; c < dictionary.d_model; ++c) {
+      const auto index = static_cast<uint64_t>(latent * dictionary.d_model + c);
+      row[c] = random_normal(seed, Purpose::kDecoderInit, 0, index);
+    }
+  }
+}
+
+void copy_matrix(const Tensor<float, 2>& from, Tensor<float, 2>& into) {
+  copy_bytes(into.data(), into.view().device, from.data(), from.view().device, from.view().bytes());
+}
+
+void scale_all(std::span<float> values, double factor) {
+  for (float& value : values) value = static_cast<float>(static_cast<double>(value) * factor);
+}
+
+double norm_of(std::span<const float> row) {
+  double sum = 0.0;
+  for (const float value : row) sum += static_cast<double>(value) * value;
+  return std::sqrt(sum);
+}
+
+void fold_decoder_norms(Dictionary& dictionary) {
+  const auto width = static_cast<size_t>(dictionary.d_model);
+  for (int64_t i = 0; i < dictionary.local_latents(); ++i) {
+    const std::span<float> decoder(dictionary.decoder.view().row(i), width);
+    const double norm = norm_of(decoder);
+    if (norm == 0.0) continue;
+    scale_all(decoder, 1.0 / norm);
+    scale_all({dictionary.encoder.view().row(i), width}, norm);
+    scale_all({dictionary.encoder_bias.data() + i, 1}, norm);
+  }
+  dictionary.rescale_acts_by_decoder_norm = false;
+}
+
+}  // namespace
+
+Dictionary allocate_dictionary(const Conventions& conventions, int64_t d_model, Share slice, Memory& memory) {
+  Dictionary d;
+  d.architecture = conventions.architecture;
+  d.input_scaling = conventions.input_scaling;
+  d.subtract_decoder_bias = conventions.subtract_decoder_bias;
+  d.rescale_acts_by_decoder_norm = conventions.rescale_acts_by_decoder_norm;
+  d.k = conventions.k;
+  d.d_model = d_model;
+  d.latents = conventions.latents;
+  d.slice = slice;
+  d.has_encoder_bias = conventions.encoder_bias;
+  d.encoder = Tensor<float, 2>(memory, "weights", {slice.count, d_model});
+  d.decoder = Tensor<float, 2>(memory, "weights", {slice.count, d_model});
+  d.encoder_bias = Tensor<float, 1>(memory, "weights", {slice.count});
+  d.decoder_bias = Tensor<float, 1>(memory, "weights", {d_model});
+  d.thresholds = Tensor<float, 1>(memory, "weights",
+                                  {conventions.architecture == Architecture::kJumpRelu ? slice.count : 0});
+  return d;
+}
+
+void initialize_dictionary(Dictionary& dictionary, EncoderInit init, uint64_t seed) {
+  Stream stream;
+  dictionary.encoder_bias.zero();
+  dictionary.decoder_bias.zero();
+  dictionary.thresholds.zero();
+  if (init == EncoderInit::kKaimingLineage) {
+    draw_kaiming_lineage(dictionary, seed);
+    copy_matrix(dictionary.encoder, dictionary.decoder);
+    kernels::normalize_rows(dictionary.decoder.view(), stream);
+    return;
+  }
+  draw_normal(dictionary, seed);
+  kernels::normalize_rows(dictionary.decoder.view(), stream);
+  if (init == EncoderInit::kShortTransposed) scale_all(dictionary.decoder.view().span(), 0.1);
+  copy_matrix(dictionary.decoder, dictionary.encoder);
+}
+
+void fold_scaling(Dictionary& dictionary) {
+  if (dictionary.input_scale != 1.0) {
+    scale_all(dictionary.encoder.view().span(), dictionary.input_scale);
+    scale_all(dictionary.decoder.view().span(), 1.0 / dictionary.input_scale);
+    scale_all(dictionary.decoder_bias.view().span(), 1.0 / dictionary.input_scale);
+    dictionary.input_scale = 1.0;
+  }
+  if (dictionary.input_scaling == InputScaling::kUnitMeanSquare ||
+      dictionary.input_scaling == InputScaling::kExpectedAverageOnlyIn) {
+    dictionary.input_scaling = InputScaling::kNone;
+  }
+  // Scaling the whole decoder changed every norm alike, so ranks by a * norm did not change.
+  if (dictionary.rescale_acts_by_decoder_norm) fold_decoder_norms(dictionary);
+}
+
+namespace {
+
+// One leg of the relay: shard after shard absorbs its part, then everybody has the state.
+void relay(Sha256& hash, Communicator& group, const void* data, int64_t bytes, Stream& stream) {
+  for (int shard = 0; shard < group.size(); ++shard) {
+    if (group.rank() == shard) hash.update(data, bytes);
+    std::vector<std::byte> state = hash.export_state();
+    group.broadcast(state.data(), static_cast<int64_t>(state.size()), Dtype::kU8, shard, stream);
+    hash = Sha256::import_state(state);
+  }
+}
+
+}  // namespace
+
+std::string weights_sha256(const Dictionary& dictionary, Communicator& dictionary_group, Stream& stream) {
+  Sha256 hash;
+  relay(hash, dictionary_group, dictionary.encoder.data(), dictionary.encoder.view().bytes(), stream);
+  relay(hash, dictionary_group, dictionary.encoder_bias.data(), dictionary.encoder_bias.view().bytes(),
+        stream);
+  relay(hash, dictionary_group, dictionary.decoder.data(), dictionary.decoder.view().bytes(), stream);
+  hash.update(dictionary.decoder_bias.data(), dictionary.decoder_bias.view().bytes());
+  return hash.hex();
+}
+
+}  // namespace orthant::sae
