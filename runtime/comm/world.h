@@ -1,20 +1,15 @@
-// The ranks of this process: one (self), threads of a test, or an MPI job; and the process grid cut from them.
+// The ranks of this process: one (self), threads of a test, or an MPI job; and the process grid cut from
+// them.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 
 #include "runtime/comm/communicator.h"
 #include "runtime/comm/control_group.h"
+#include "runtime/comm/deadlines.h"
 
 namespace orthant {
-
-// Seconds that a collective may take before the process ends with exit code 71 and a flight record.
-struct Deadlines {
-  std::chrono::seconds startup{300};
-  std::chrono::seconds collective{120};
-};
 
 // What a rank needs to talk to the others. Moved into a job and owned by it.
 struct World {
@@ -27,14 +22,17 @@ struct World {
 };
 
 // A single rank without MPI.
-[[nodiscard]] World make_self_world();
+[[nodiscard]] World make_self_world(Device device = kCpu);
 
-// Runs `body` on `size` threads, each with its own World; the exception of the lowest rank is rethrown after all
-// have ended. A rank that throws aborts the others' waits, so that the call always returns.
+// Runs `body` on `size` threads, each with its own World, which must not outlive the call. A rank that throws
+// aborts the others' waits, so that the call always returns; then the exception of the lowest rank that
+// failed by itself (not by another's failure) is rethrown.
 void run_thread_ranks(int size, const std::function<void(World)>& body, Deadlines deadlines = {});
 
-// The process's MPI session: initialises MPI (FUNNELED) at construction when the process was started by mpirun or
-// srun, finalises at destruction. Without a launcher the world is self and MPI is not started.
+// The process's MPI session: initialises MPI (FUNNELED) at construction when the process was started by
+// mpirun or srun, finalises at destruction. Without a launcher the world is self and MPI is not started. Main
+// thread only; outlives every World and communicator made from it. Errors: kConfig when MPI cannot serve a
+// threaded program, or when srun started several ranks without PMIx.
 class MpiSession {
  public:
   explicit MpiSession(Deadlines deadlines = {});
@@ -42,11 +40,23 @@ class MpiSession {
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
   [[nodiscard]] World world();  // Collective. Once.
+  [[nodiscard]] bool started() const { return state_ != nullptr; }
+
+  // Collective. The end of every rank's work: agrees on the exit code of the job, that of the lowest rank
+  // with a code other than 0, prints that rank's `message` (unless empty) on standard error and returns the
+  // code. When a rank fails and the others do not come here within two seconds, it prints and ends the whole
+  // job with its code.
+  [[nodiscard]] int finish(int code, const std::string& message);
 
  private:
-  Deadlines deadlines_;
-  bool started_ = false;
+  struct State;
+  std::unique_ptr<State> state_;
 };
+
+// Collective. What a main function does after parsing: runs `body` with the session's world and finishes with
+// the code it returns or, when it throws, the code and message of its Error (kInternal for any other
+// exception).
+[[nodiscard]] int run_ranks(MpiSession& session, const std::function<int(World)>& body);
 
 // data x dictionary = world. Rank = data_index * dictionary_size + dictionary_index.
 struct Grid {
