@@ -1,11 +1,12 @@
-// A language model on disk, whatever its format: what it is, and its tensors by one set of names and one layout.
+// A language model on disk, whatever its format: what it is, and its tensors by one set of names and one
+// layout.
 //
-// Tensor names and layouts are those of Hugging Face Llama checkpoints: "model.embed_tokens.weight" [vocabulary,
-// d_model], "model.layers.L.{input_layernorm,post_attention_layernorm}.weight" [d_model],
+// Tensor names and layouts are those of Hugging Face Llama checkpoints: "model.embed_tokens.weight"
+// [vocabulary, d_model], "model.layers.L.{input_layernorm,post_attention_layernorm}.weight" [d_model],
 // "model.layers.L.self_attn.{q,k,v,o}_proj.weight" [out, in] (".bias" [out] where qkv_bias),
-// "model.layers.L.mlp.{gate,up,down}_proj.weight" [out, in], "model.norm.weight", "lm_head.weight" (absent when the
-// embeddings are tied). Rotary embedding is in rotate-half layout: readers of formats that store it otherwise
-// permute. Reading is thread-safe.
+// "model.layers.L.mlp.{gate,up,down}_proj.weight" [out, in], "model.norm.weight", "lm_head.weight" (absent
+// when the embeddings are tied). Rotary embedding is in rotate-half layout: readers of formats that store it
+// otherwise permute. Reading is thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@
 
 namespace orthant::models {
 
-// The Llama 3 frequency scaling; factor 1: none.
+// The Llama 3 frequency scaling; factor 1: none. With original_context 0 every frequency is divided by the factor
+// (linear scaling), as the formula gives it.
 struct RopeScaling {
   double factor = 1.0;
   double low_frequency_factor = 1.0;
@@ -57,7 +59,8 @@ class ModelFile {
   [[nodiscard]] virtual std::string identity() const = 0;
 };
 
-// Detects the format from the path: a .gguf file, a directory with config.json and *.safetensors, a llama2.c .bin.
+// Detects the format from the path: a .gguf file, a directory with config.json and *.safetensors, a llama2.c
+// .bin.
 [[nodiscard]] std::unique_ptr<ModelFile> open_model_file(const std::string& path);
 
 }  // namespace orthant::models
