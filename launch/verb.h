@@ -1,4 +1,79 @@
-// A verb of the program: its name, its schema and the function that runs it.
+// A verb of the program and what its function receives.
+//
+// A verb is one file launch/<verb>.cpp that defines `Verb <verb>_verb()`, one message in launch/config.proto
+// (own fields from number 50) and one line in launch/verbs.cpp. Common fields, help, completion, man page,
+// run directory, exit codes and output come from that. A verb function is Collective: every rank of the world
+// runs it.
 #pragma once
 
-namespace orthant::launch {}
+#include <google/protobuf/message.h>
+
+#include <boost/json/value.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/comm/world.h"
+#include "runtime/core/error.h"
+#include "runtime/core/log.h"
+#include "runtime/device/device.h"
+#include "runtime/job/config.h"
+#include "runtime/job/config.pb.h"
+
+namespace orthant {
+class RunDirectory;
+}
+
+namespace orthant::launch {
+
+struct Invocation;
+
+// Whether a verb works in a run directory (--out).
+enum class RunUse { kNone, kOptional, kRequired };
+
+struct Verb {
+  std::string name;                                      // "train", "lm generate"
+  std::string summary;                                   // one line
+  const google::protobuf::Descriptor* schema = nullptr;  // own fields, for example Train::descriptor()
+  std::vector<std::string> positional =
+      {};  // fields that take the inputs in order; a repeated last one takes the rest
+  RunUse run_use = RunUse::kNone;
+  ExitCode (*run)(Invocation&) = nullptr;
+  // The result for people; null: one line a number. Pure: it also prints the result of a finished run again.
+  std::string (*table)(const boost::json::value& result) = nullptr;
+  // What --dry_run prints below the configuration; null: nothing. Touches no file.
+  std::string (*plan)(Invocation&) = nullptr;
+  bool has_common_fields = true;  // false: computes nothing (help, completion)
+};
+
+// One run of one verb on this rank.
+struct Invocation {
+  const Verb& verb;
+  const Config& config;  // resolved
+  Common common;
+  World& world;
+  Log& log;
+  Device device;
+  int threads = 1;              // CPU threads of this rank; OpenMP is set to it
+  RunDirectory* run = nullptr;  // the run directory, locked; null without --out
+  std::unique_ptr<google::protobuf::Message> own_fields;
+
+  // The verb's own fields. Every field that has a default is set.
+  template <typename M>
+  [[nodiscard]] const M& own() const {
+    require(own_fields->GetDescriptor() == M::descriptor(), "a verb reads its own schema");
+    return static_cast<const M&>(*own_fields);
+  }
+
+  // Ends the verb with its result, the same on every rank: writes result.json where there is a run directory
+  // and prints the result on standard output from rank 0, as a table or, with --json, as one document. Once.
+  // Collective. Returns kDone.
+  ExitCode finish(const boost::json::value& result);
+};
+
+// Every verb that is built, in the order of help.
+[[nodiscard]] const std::vector<Verb>& verbs();
+// The joined schema of a verb: common fields and its own.
+[[nodiscard]] std::shared_ptr<const ConfigSchema> schema_of(const Verb& verb);
+
+}  // namespace orthant::launch
