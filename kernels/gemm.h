@@ -1,37 +1,48 @@
 // out[r, c] = sum over k of x[r, k] * w[c, k]: the one dense product of the project, f32.
 //
-// Each element is one chain of fused multiply-adds over k in ascending order, so its bits do not depend on the
-// number of rows or columns computed together, on threads or on the instruction set: this is what makes sharded
-// encoding equal to unsharded. Weights are packed once and used many times. Thread-safe for distinct outputs.
+// Each element is one chain of fused multiply-adds over k in ascending order, so its bits do not depend on
+// the number of rows or columns computed together, on threads or on the instruction set: this is what makes
+// sharded encoding equal to unsharded. Weights are packed once and used many times. Thread-safe for distinct
+// outputs.
 #pragma once
 
+#include <string_view>
+
+#include "kernels/isa.h"
 #include "runtime/device/stream.h"
 #include "runtime/device/tensor.h"
 
 namespace orthant::kernels {
 
-// Weights [columns, depth] (row-major, as latents or output features are stored) in the layout of the product.
+// Weights [columns, depth] (row-major, as latents or output features are stored) in the layout of the
+// product.
 class PackedWeights {
  public:
   PackedWeights() = default;
   PackedWeights(Memory& memory, std::string_view segment, int64_t columns, int64_t depth);
   [[nodiscard]] int64_t columns() const { return columns_; }
   [[nodiscard]] int64_t depth() const { return depth_; }
-  // `weights` [columns, depth], columns <= those of the construction (then columns() shrinks to it).
+  // `weights` [columns, depth], columns <= those of the construction; columns() becomes theirs.
   void pack(Matrix<const float> weights, Stream& stream);
   // Rows `chosen` (ascending or not) of `weights`.
   void pack_chosen(Matrix<const float> weights, Vector<const int32_t> chosen, Stream& stream);
-  // For the bodies of the product: panels of kPanel columns, each [depth, kPanel], the last one padded with zeros.
+  // For the bodies of the product: panels of kPanel columns, each [depth, kPanel], the last one padded with
+  // zeros.
   static constexpr int64_t kPanel = 16;
+  [[nodiscard]] int64_t panels() const { return (columns_ + kPanel - 1) / kPanel; }
   [[nodiscard]] const float* panel(int64_t index) const { return panels_.data() + index * depth_ * kPanel; }
 
  private:
   int64_t columns_ = 0;
   int64_t depth_ = 0;
+  int64_t capacity_ = 0;
   Tensor<float, 1> panels_;
 };
 
 // `x` [rows, depth], `out` [rows, columns].
 void matmul_nt(Matrix<const float> x, const PackedWeights& weights, Matrix<float> out, Stream& stream);
+// In a given instruction set, which the host must support.
+void matmul_nt(Matrix<const float> x, const PackedWeights& weights, Matrix<float> out, Isa isa,
+               Stream& stream);
 
 }  // namespace orthant::kernels

@@ -1,0 +1,49 @@
+#include "kernels/gemm_plan.h"
+
+#include <algorithm>
+
+namespace orthant::kernels {
+namespace {
+
+constexpr int64_t kCachedDepth = 320;
+constexpr int64_t kStreamedDepth = 2048;
+constexpr int64_t kBlockRows = 144;
+constexpr int64_t kTilePanels = 64;
+constexpr int64_t kTasksPerThread = 4;
+
+constexpr int64_t parts_of(int64_t whole, int64_t part) {
+  return (whole + part - 1) / part;
+}
+
+}  // namespace
+
+int64_t depth_part_of(int64_t depth, int64_t rows, int64_t strip_rows) {
+  const int64_t longest = rows <= strip_rows ? kStreamedDepth : kCachedDepth;
+  const int64_t parts = std::max<int64_t>(1, parts_of(depth, longest));
+  return std::max<int64_t>(1, parts_of(depth, parts));
+}
+
+int64_t block_rows_of(int64_t rows, int64_t threads, int64_t strip_rows, int64_t target) {
+  const int64_t most = std::max<int64_t>(1, parts_of(std::max<int64_t>(rows, 1), threads));
+  const int64_t last = std::max(strip_rows, std::min(target, parts_of(most, strip_rows) * strip_rows));
+  int64_t best = last, best_time = INT64_MAX;
+  for (int64_t block = last; block >= std::max(strip_rows, last / 2); block -= strip_rows) {
+    const int64_t time = parts_of(parts_of(rows, block), threads) * block;
+    if (time < best_time) {
+      best = block;
+      best_time = time;
+    }
+  }
+  return best;
+}
+
+GemmPlan plan_gemm(int64_t rows, int64_t panels, int64_t depth, int64_t threads, int64_t strip_rows) {
+  const int64_t block_rows = std::min(parts_of(std::max<int64_t>(rows, 1), strip_rows) * strip_rows,
+                                      kBlockRows / strip_rows * strip_rows);
+  const int64_t row_blocks = std::max<int64_t>(1, parts_of(rows, block_rows));
+  const int64_t column_tiles = parts_of(kTasksPerThread * threads, row_blocks);
+  const int64_t tile_panels = std::clamp<int64_t>(parts_of(panels, column_tiles), 1, kTilePanels);
+  return {block_rows, tile_panels, depth_part_of(depth, rows, strip_rows)};
+}
+
+}  // namespace orthant::kernels
