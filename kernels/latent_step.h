@@ -1,6 +1,7 @@
-// Backward and update by latent: each latent owns one encoder and one decoder row, whose gradients are accumulated,
-// projected, clipped and applied by Adam in one pass. Where nothing is reduced over replicas no gradient tensor
-// exists; where it is, the same row functions work from tensors and give the same bits. Not Collective.
+// Backward and update by latent: each latent owns one encoder and one decoder row, whose gradients are
+// accumulated, projected, clipped and applied by Adam in one pass. Where nothing is reduced over replicas no
+// gradient tensor exists; where it is, the same row functions work from tensors and give the same bits. Not
+// Collective.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +47,8 @@ struct CodePath {
 enum class DecoderNorm {
   kFree,
   kUnitBeforeStep,  // row set to unit norm and parallel gradient removed before Adam (BatchTopK lineage)
-  kUnitAfterStep,   // parallel gradient removed before Adam, row set to unit norm after it (dictionary_learning)
+  kUnitAfterStep,   // parallel gradient removed before Adam, row set to unit norm after it
+                    // (dictionary_learning)
 };
 
 struct AdamConstants {
@@ -58,7 +60,8 @@ struct AdamConstants {
   int64_t step = 1;           // 1-based, for bias correction; corrections are computed in f64
 };
 
-// The slice of the dictionary that is updated. Empty biases: the architecture has none.
+// The slice of the dictionary that is updated. Empty biases: the architecture has none. An empty encoder or
+// decoder is frozen.
 struct LatentSlice {
   Matrix<float> encoder;  // [local_latents, d_model]
   Matrix<float> decoder;  // [local_latents, d_model]
@@ -68,17 +71,18 @@ struct LatentSlice {
 };
 
 struct LatentStepArgs {
-  Matrix<const float> input;             // [rows, d_model] the centred input of the encoder
-  const CodePath* paths = nullptr;       // the main path, then the auxiliary one where there is one
+  Matrix<const float> input;        // [rows, d_model] the centred input of the encoder
+  const CodePath* paths = nullptr;  // the main path, then the auxiliary one where there is one
   int path_count = 0;
-  Matrix<const float> decoder_penalty_gradient = {};  // [local_latents, d_model] added to the decoder's; or empty
+  Matrix<const float> decoder_penalty_gradient =
+      {};  // [local_latents, d_model] added to the decoder's; or empty
   DecoderNorm decoder_norm = DecoderNorm::kFree;
-  float gradient_scale = 1.0f;           // of clipping
+  float gradient_scale = 1.0f;  // of clipping
   AdamConstants adam;
 };
 
-// Gradients of the slice, projected as `decoder_norm` asks (paths only; the penalty is added). Added to the tensors
-// when `accumulate`, else stored.
+// Gradients of the slice, projected as `decoder_norm` asks (paths only; the penalty is added). Added to the
+// tensors when `accumulate`, else stored.
 struct LatentGradients {
   Matrix<float> encoder;  // [local_latents, d_model]
   Matrix<float> decoder;  // [local_latents, d_model]
@@ -86,19 +90,20 @@ struct LatentGradients {
 };
 
 // Raw gradients of the paths (no penalty, no projection).
-void accumulate_latent_gradients(const LatentStepArgs& args, bool accumulate, LatentGradients out, Stream& stream);
+void accumulate_latent_gradients(const LatentStepArgs& args, bool accumulate, LatentGradients out,
+                                 Stream& stream);
 
-// Adds the penalty, projects the decoder gradient by the rows of `decoder`, and returns nothing else: what clipping
-// and gradient checks see.
-void finish_latent_gradients(const LatentStepArgs& args, Matrix<float> decoder, LatentGradients gradients,
-                             Stream& stream);
+// Adds the penalty and projects the decoder gradient by the rows of `decoder`, which stay as they are: what
+// clipping and gradient checks see.
+void finish_latent_gradients(const LatentStepArgs& args, Matrix<const float> decoder,
+                             LatentGradients gradients, Stream& stream);
 
 // squared_norms[i] = squared norm of all finished gradients of latent i, without storing them.
 void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decoder, bool has_bias,
                            Vector<double> squared_norms, Stream& stream);
 
-// bias_gradients[i] = sum over the entries of latent i of their value gradients, over all paths: the gradient of
-// b_enc, and what b_dec receives through the encoder.
+// bias_gradients[i] = sum over the entries of latent i of their value gradients, over all paths: the gradient
+// of b_enc, and what b_dec receives through the encoder.
 void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients, Stream& stream);
 
 // The fused step: accumulate, add the penalty, project, scale, Adam, renormalise.
@@ -112,7 +117,7 @@ void latent_step_from_gradients(const LatentStepArgs& args, LatentGradients grad
 void adam_vector(const AdamConstants& adam, float gradient_scale, Vector<const float> gradient,
                  Vector<float> parameter, Vector<float> m, Vector<float> v, Stream& stream);
 
-// Rows divided by max(norm, 1e-30), norms in f64.
+// Rows divided by max(norm, 1e-30).
 void normalize_rows(Matrix<float> matrix, Stream& stream);
 
 }  // namespace orthant::kernels
