@@ -1,0 +1,45 @@
+#include "runtime/core/error.h"
+#include "tests/parallel/ordered_sum_contract.h"
+
+namespace orthant::testing {
+namespace {
+
+class OrderedSum : public ::testing::TestWithParam<int> {};
+
+TEST_P(OrderedSum, HasTheBitsOfTheTreeOnEveryRank) {
+  run_thread_ranks(GetParam(), [](World world) {
+    expect_ordered_sums<float>(world);
+    expect_ordered_sums<double>(world);
+    expect_ordered_scalar_sum(world);
+  });
+}
+INSTANTIATE_TEST_SUITE_P(Ranks, OrderedSum, ::testing::Values(1, 2, 3, 4, 6, 12));
+
+TEST(OrderedSumTree, OrderMattersForTheseValues) {
+  int64_t differ = 0;
+  for (int64_t i = 0; i < 1000; ++i) {
+    std::vector<float> column;
+    float left_to_right = 0;
+    for (int shard = 0; shard < kVirtualShards; ++shard) {
+      column.push_back(shard_value<float>(shard, i));
+      left_to_right += column.back();
+    }
+    differ += left_to_right != tree_sum(column);
+  }
+  EXPECT_GT(differ, 100);
+}
+
+TEST(OrderedSumTree, RejectsRanksThatDoNotDivideTheShards) {
+  EXPECT_FALSE(deals_evenly(12, 5));
+  EXPECT_FALSE(deals_evenly(12, 24));
+  Stream stream;
+  EXPECT_THROW(run_thread_ranks(5,
+                                [&](World world) {
+                                  const std::vector<double> parts(2);
+                                  (void)ordered_sum(*world.data, parts, 12, stream);
+                                }),
+               Error);
+}
+
+}  // namespace
+}  // namespace orthant::testing
