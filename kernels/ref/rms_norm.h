@@ -1,0 +1,13 @@
+// Double-precision reference of kernels/rms_norm.h.
+#pragma once
+
+#include <vector>
+
+#include "runtime/device/tensor.h"
+
+namespace orthant::kernels::ref {
+
+// [rows * d_model]
+[[nodiscard]] std::vector<double> rms_norm(Matrix<const float> x, Vector<const float> weight, double epsilon);
+
+}  // namespace orthant::kernels::ref

@@ -1,0 +1,112 @@
+#include "models/transformer/weights.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+#include "runtime/core/error.h"
+
+namespace orthant::models {
+namespace {
+
+void require_positive(std::string_view field, int64_t value) {
+  if (value >= 1) return;
+  throw Error(ExitCode::kConfig, {.problem = fmt::format("the model's {} is {}", field, value),
+                                  .why = "it must be at least 1",
+                                  .suggestion = "the file is not a complete language model"});
+}
+
+void check_config(const ModelConfig& config) {
+  require_positive("d_model", config.d_model);
+  require_positive("number of layers", config.layers);
+  require_positive("number of heads", config.heads);
+  require_positive("number of key-value heads", config.kv_heads);
+  require_positive("head dimension", config.head_dim);
+  require_positive("d_mlp", config.d_mlp);
+  require_positive("vocabulary", config.vocabulary);
+  if (config.heads % config.kv_heads != 0 || config.head_dim % 2 != 0) {
+    throw Error(ExitCode::kConfig,
+                {.problem = fmt::format("{} heads of dimension {} with {} key-value heads", config.heads,
+                                        config.head_dim, config.kv_heads),
+                 .why = "key-value heads must divide the heads and the dimension must be even",
+                 .suggestion = "the file is not a model of the Llama family"});
+  }
+}
+
+// Reads tensors one by one through a single scratch buffer.
+class WeightReader {
+ public:
+  WeightReader(const ModelFile& file, Memory& memory, Stream& stream)
+      : file_(file), memory_(memory), stream_(stream) {}
+
+  Tensor<float, 1> vector(const std::string& name, int64_t length) {
+    Tensor<float, 1> tensor(memory_, "weights", {length});
+    file_.read(name, tensor.view().span());
+    return tensor;
+  }
+  Tensor<float, 1> bias(const std::string& layer, int64_t length) {
+    return file_.config().qkv_bias ? vector(layer + ".bias", length) : Tensor<float, 1>();
+  }
+  kernels::PackedWeights packed(const std::string& layer, int64_t columns, int64_t depth) {
+    if (scratch_.shape()[0] < columns * depth) scratch_ = {memory_, "loading", {columns * depth}};
+    const Matrix<float> rows{scratch_.data(), {columns, depth}};
+    file_.read(layer + ".weight", rows.span());
+    kernels::PackedWeights weights(memory_, "weights", columns, depth);
+    weights.pack(rows, stream_);
+    return weights;
+  }
+
+ private:
+  const ModelFile& file_;
+  Memory& memory_;
+  Stream& stream_;
+  Tensor<float, 1> scratch_;
+};
+
+BlockWeights read_block(WeightReader& reader, const ModelConfig& config, int64_t layer) {
+  const std::string block = fmt::format("model.layers.{}.", layer);
+  const std::string attention = block + "self_attn.";
+  const int64_t width = config.heads * config.head_dim;
+  const int64_t kv_width = config.kv_heads * config.head_dim;
+  BlockWeights weights;
+  weights.attention_norm = reader.vector(block + "input_layernorm.weight", config.d_model);
+  weights.query = reader.packed(attention + "q_proj", width, config.d_model);
+  weights.key = reader.packed(attention + "k_proj", kv_width, config.d_model);
+  weights.value = reader.packed(attention + "v_proj", kv_width, config.d_model);
+  weights.query_bias = reader.bias(attention + "q_proj", width);
+  weights.key_bias = reader.bias(attention + "k_proj", kv_width);
+  weights.value_bias = reader.bias(attention + "v_proj", kv_width);
+  weights.output = reader.packed(attention + "o_proj", config.d_model, width);
+  weights.mlp_norm = reader.vector(block + "post_attention_layernorm.weight", config.d_model);
+  weights.gate = reader.packed(block + "mlp.gate_proj", config.d_mlp, config.d_model);
+  weights.up = reader.packed(block + "mlp.up_proj", config.d_mlp, config.d_model);
+  weights.down = reader.packed(block + "mlp.down_proj", config.d_model, config.d_mlp);
+  return weights;
+}
+
+}  // namespace
+
+Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Stream& stream) {
+  const ModelConfig& config = file.config();
+  check_config(config);
+  WeightReader reader(file, memory, stream);
+  Weights weights;
+  weights.config = config;
+  weights.embedding = {memory, "weights", {config.vocabulary, config.d_model}};
+  file.read("model.embed_tokens.weight", weights.embedding.view().span());
+  for (int64_t layer = 0; layer < std::min(range.blocks, config.layers); ++layer) {
+    weights.blocks.push_back(read_block(reader, config, layer));
+  }
+  if (!range.head) return weights;
+  weights.final_norm = reader.vector("model.norm.weight", config.d_model);
+  if (config.tied_embeddings) {
+    weights.head = {memory, "weights", config.vocabulary, config.d_model};
+    weights.head.pack(weights.embedding.view(), stream);
+  } else {
+    weights.head = reader.packed("lm_head", config.vocabulary, config.d_model);
+  }
+  return weights;
+}
+
+}  // namespace orthant::models

@@ -1,0 +1,48 @@
+// The weights of a Llama-family model (llama, mistral, qwen2), f32, packed once for kernels/gemm.h.
+//
+// Config, Weights and RunState are all there is to a model: forward() (forward.h) joins them. Immutable after
+// loading; one copy may serve several run states. Thread-safe for reading.
+#pragma once
+
+#include <limits>
+#include <vector>
+
+#include "kernels/gemm.h"
+#include "models/formats/model_file.h"
+
+namespace orthant::models {
+
+struct BlockWeights {
+  Tensor<float, 1> attention_norm;  // [d_model]
+  kernels::PackedWeights query;     // [heads * head_dim, d_model]
+  kernels::PackedWeights key;       // [kv_heads * head_dim, d_model]
+  kernels::PackedWeights value;     // [kv_heads * head_dim, d_model]
+  Tensor<float, 1> query_bias;      // [heads * head_dim], or empty
+  Tensor<float, 1> key_bias;        // [kv_heads * head_dim], or empty
+  Tensor<float, 1> value_bias;      // [kv_heads * head_dim], or empty
+  kernels::PackedWeights output;    // [d_model, heads * head_dim]
+  Tensor<float, 1> mlp_norm;        // [d_model]
+  kernels::PackedWeights gate;      // [d_mlp, d_model]
+  kernels::PackedWeights up;        // [d_mlp, d_model]
+  kernels::PackedWeights down;      // [d_model, d_mlp]
+};
+
+struct Weights {
+  ModelConfig config;
+  Tensor<float, 2> embedding;        // [vocabulary, d_model]
+  std::vector<BlockWeights> blocks;  // the first ones, as many as were loaded
+  Tensor<float, 1> final_norm;       // [d_model]
+  kernels::PackedWeights head;       // [vocabulary, d_model]; empty where no logits are wanted
+  [[nodiscard]] bool has_head() const { return head.columns() > 0; }
+};
+
+// What of a model is needed: a harvest that stops at block L needs neither the blocks after it nor the head.
+struct LoadRange {
+  int64_t blocks = std::numeric_limits<int64_t>::max();
+  bool head = true;
+};
+
+// Throws Error(kConfig) where the configuration is impossible, Error(kData) where a tensor is absent or misshapen.
+[[nodiscard]] Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Stream& stream);
+
+}  // namespace orthant::models
