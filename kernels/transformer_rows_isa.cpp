@@ -65,7 +65,7 @@ void softmax_finish(const SoftmaxRow& row, float* out, int64_t count) {
 
 // exp(-gate) is kept finite: below -87 the result is smaller than any normal number anyway.
 ORTHANT_LANES_INLINE Lanes swiglu_lanes(Lanes gate, Lanes up) {
-  const Lanes exponent = broadcast(0.0f) - larger(gate, broadcast(-87.0f));
+  const Lanes exponent = broadcast(0.0f) - larger(broadcast(-87.0f), gate);
   return gate / (broadcast(1.0f) + exponential(exponent)) * up;
 }
 
