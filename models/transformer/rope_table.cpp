@@ -1,28 +1,15 @@
 #include "models/transformer/rope_table.h"
 
 #include <cmath>
-#include <numbers>
+
+#include "models/formats/rope_factors.h"
 
 namespace orthant::models {
-namespace {
-
-double scaled(double frequency, const RopeScaling& scaling) {
-  if (scaling.factor == 1.0) return frequency;
-  const double turns = static_cast<double>(scaling.original_context) * frequency / (2.0 * std::numbers::pi);
-  if (turns > scaling.high_frequency_factor) return frequency;
-  if (turns < scaling.low_frequency_factor) return frequency / scaling.factor;
-  const double share = (turns - scaling.low_frequency_factor) /
-                       (scaling.high_frequency_factor - scaling.low_frequency_factor);
-  return (1.0 - share) * frequency / scaling.factor + share * frequency;
-}
-
-}  // namespace
-
 std::vector<double> rope_frequencies(const ModelConfig& config) {
-  std::vector<double> frequencies;
-  for (int64_t i = 0; i < config.head_dim / 2; ++i) {
+  std::vector<double> frequencies = rope_divisors(config.rope_scaling, config.rope_theta, config.head_dim);
+  for (size_t i = 0; i < frequencies.size(); ++i) {
     const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim);
-    frequencies.push_back(scaled(std::pow(config.rope_theta, -exponent), config.rope_scaling));
+    frequencies[i] = std::pow(config.rope_theta, -exponent) / frequencies[i];
   }
   return frequencies;
 }

@@ -10,8 +10,7 @@
 
 namespace orthant::models {
 
-// Radians a position, [head_dim / 2]. Wavelengths longer than original_context / low_frequency_factor are divided by
-// `factor`, those shorter than original_context / high_frequency_factor are kept, between them it interpolates.
+// Radians a position, [head_dim / 2].
 [[nodiscard]] std::vector<double> rope_frequencies(const ModelConfig& config);
 
 class RopeTable {
