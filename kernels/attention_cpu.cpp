@@ -14,8 +14,12 @@ namespace {
 // Rows of one tile: (position, head of the group) pairs that share keys and values.
 constexpr int64_t kTileRows = 66;
 
-int64_t padded_dim(const AttentionShape& shape) { return (shape.head_dim + 15) / 16 * 16; }
-int64_t group_of(const AttentionShape& shape) { return shape.heads / shape.kv_heads; }
+int64_t padded_dim(const AttentionShape& shape) {
+  return (shape.head_dim + 15) / 16 * 16;
+}
+int64_t group_of(const AttentionShape& shape) {
+  return shape.heads / shape.kv_heads;
+}
 int64_t positions_per_tile(const AttentionShape& shape) {
   return std::max<int64_t>(1, kTileRows / group_of(shape));
 }
@@ -40,7 +44,8 @@ TileScratch cut_scratch(const AttentionShape& shape, float* begin) {
   return scratch;
 }
 
-// Queries of one key-value head at positions [first, first + count) of a sequence, counted from its first new row.
+// Queries of one key-value head at positions [first, first + count) of a sequence, counted from its first new
+// row.
 struct Tile {
   const AttentionSequence* sequence;
   int64_t kv_head;
@@ -48,7 +53,8 @@ struct Tile {
   int64_t count;
 };
 
-void begin_tile(const AttentionShape& shape, const Tile& tile, Matrix<const float> query, TileScratch& scratch) {
+void begin_tile(const AttentionShape& shape, const Tile& tile, Matrix<const float> query,
+                TileScratch& scratch) {
   const int64_t group = group_of(shape);
   const int64_t rows = tile.count * group;
   const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
@@ -62,7 +68,8 @@ void begin_tile(const AttentionShape& shape, const Tile& tile, Matrix<const floa
   std::fill_n(scratch.tops, rows, -std::numeric_limits<float>::infinity());
 }
 
-// Adds keys [first_key, first_key + keys) to every row of the tile; keys after a row's position weigh nothing.
+// Adds keys [first_key, first_key + keys) to every row of the tile; keys after a row's position weigh
+// nothing.
 void add_key_block(const AttentionShape& shape, const Tile& tile, int64_t first_key, int64_t keys,
                    const TileScratch& scratch) {
   const TransformerRows& ops = transformer_rows();
@@ -74,9 +81,14 @@ void add_key_block(const AttentionShape& shape, const Tile& tile, int64_t first_
   const float* panels = sequence.keys + tile.kv_head * sequence.capacity * width;
   std::fill_n(scratch.scores, rows * kKeyBlock, 0.0f);
   for (int64_t key = 0; key < keys; key += kKeyPanel) {
-    ops.panel_product({.a = scratch.query, .a_stride = width, .b = panels + (first_key + key) * width,
-                       .b_stride = kKeyPanel, .out = scratch.scores + key, .out_stride = kKeyBlock,
-                       .rows = rows, .depth = width});
+    ops.panel_product({.a = scratch.query,
+                       .a_stride = width,
+                       .b = panels + (first_key + key) * width,
+                       .b_stride = kKeyPanel,
+                       .out = scratch.scores + key,
+                       .out_stride = kKeyBlock,
+                       .rows = rows,
+                       .depth = width});
   }
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t position = sequence.first_position + tile.first + row / group;
@@ -86,12 +98,19 @@ void add_key_block(const AttentionShape& shape, const Tile& tile, int64_t first_
   }
   const float* values = sequence.values + (tile.kv_head * sequence.capacity + first_key) * padded;
   for (int64_t column = 0; column < padded; column += 16) {
-    ops.panel_product({.a = scratch.scores, .a_stride = kKeyBlock, .b = values + column, .b_stride = padded,
-                       .out = scratch.weighted + column, .out_stride = padded, .rows = rows, .depth = keys});
+    ops.panel_product({.a = scratch.scores,
+                       .a_stride = kKeyBlock,
+                       .b = values + column,
+                       .b_stride = padded,
+                       .out = scratch.weighted + column,
+                       .out_stride = padded,
+                       .rows = rows,
+                       .depth = keys});
   }
 }
 
-void finish_tile(const AttentionShape& shape, const Tile& tile, const TileScratch& scratch, Matrix<float> out) {
+void finish_tile(const AttentionShape& shape, const Tile& tile, const TileScratch& scratch,
+                 Matrix<float> out) {
   const int64_t group = group_of(shape);
   const int64_t padded = padded_dim(shape);
   for (int64_t row = 0; row < tile.count * group; ++row) {
@@ -151,14 +170,16 @@ void store_keys_values(const AttentionShape& shape, std::span<const AttentionSeq
   const int64_t width = shape.head_dim;
   const int64_t padded = padded_dim(shape);
   for (const AttentionSequence& sequence : sequences) {
-    require(sequence.first_position + sequence.rows <= sequence.capacity, "the cache has room for the sequence");
+    require(sequence.first_position + sequence.rows <= sequence.capacity,
+            "the cache has room for the sequence");
 #pragma omp parallel for schedule(static) if (sequence.rows > 64)
     for (int64_t row = 0; row < sequence.rows; ++row) {
       const int64_t position = sequence.first_position + row;
       for (int64_t head = 0; head < shape.kv_heads; ++head) {
         const float* from_key = key.row(sequence.first_row + row) + head * width;
         const float* from_value = value.row(sequence.first_row + row) + head * width;
-        float* panel = sequence.keys + head * sequence.capacity * width + position / kKeyPanel * kKeyPanel * width;
+        float* panel =
+            sequence.keys + head * sequence.capacity * width + position / kKeyPanel * kKeyPanel * width;
         for (int64_t i = 0; i < width; ++i) panel[i * kKeyPanel + position % kKeyPanel] = from_key[i];
         float* into = sequence.values + (head * sequence.capacity + position) * padded;
         std::copy_n(from_value, width, into);
@@ -171,13 +192,14 @@ void store_keys_values(const AttentionShape& shape, std::span<const AttentionSeq
 void attention(const AttentionShape& shape, std::span<const AttentionSequence> sequences,
                Matrix<const float> query, Matrix<float> out, Vector<float> workspace, Stream&) {
   require(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0, "key-value heads divide the heads");
-  require(query.shape == out.shape && query.shape[1] == shape.heads * shape.head_dim, "attention shapes agree");
+  require(query.shape == out.shape && query.shape[1] == shape.heads * shape.head_dim,
+          "attention shapes agree");
   const int64_t scratch = attention_workspace_floats(shape);
   const int64_t threads = std::min<int64_t>(workspace.shape[0] / scratch, omp_get_max_threads());
   require(threads >= 1, "the attention workspace has room for a thread");
   int64_t tiles = 0;
   for (const AttentionSequence& sequence : sequences) tiles += tiles_of(shape, sequence) * shape.kv_heads;
-#pragma omp parallel for schedule(dynamic) num_threads(static_cast<int>(threads)) if (tiles > 1)
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(threads)) if (tiles > 1)
   for (int64_t index = 0; index < tiles; ++index) {
     attend_tile(shape, tile_at(shape, sequences, index), query, out,
                 cut_scratch(shape, workspace.data + omp_get_thread_num() * scratch));

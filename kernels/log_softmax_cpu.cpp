@@ -54,8 +54,9 @@ void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector
   }
 }
 
-void kl_divergence(Matrix<const float> p_logits, Vector<const double> p_log_sums, Matrix<const float> q_logits,
-                   Vector<const double> q_log_sums, Vector<double> divergence, Stream&) {
+void kl_divergence(Matrix<const float> p_logits, Vector<const double> p_log_sums,
+                   Matrix<const float> q_logits, Vector<const double> q_log_sums, Vector<double> divergence,
+                   Stream&) {
   require(p_logits.shape == q_logits.shape && divergence.shape[0] == p_logits.shape[0],
           "kl_divergence shapes agree");
 #pragma omp parallel for schedule(static) if (p_logits.elements() > 16384)

@@ -37,7 +37,8 @@ void rms_norm(Matrix<const float> x, Vector<const float> weight, float epsilon, 
     float* into = out.row(row);
     const double mean = squared_norm(from, width) / static_cast<double>(width);
     const float scale = static_cast<float>(1.0 / std::sqrt(mean + static_cast<double>(epsilon)));
-    for (int64_t column = 0; column < width; ++column) into[column] = from[column] * scale * weight.data[column];
+    for (int64_t column = 0; column < width; ++column)
+      into[column] = from[column] * scale * weight.data[column];
   }
 }
 

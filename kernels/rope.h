@@ -1,7 +1,7 @@
 // Rotary position embedding in rotate-half layout: coordinate i of a head is paired with i + head_dim / 2.
 //
-// The caller keeps the table of cosines and sines, one row a position, so that frequency scaling is no concern of
-// this file. Thread-safe for distinct rows.
+// The caller keeps the table of cosines and sines, one row a position, so that frequency scaling is no
+// concern of this file. Thread-safe for distinct rows.
 #pragma once
 
 #include "runtime/device/stream.h"

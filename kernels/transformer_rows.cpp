@@ -6,9 +6,12 @@ namespace orthant::kernels {
 
 const TransformerRows& transformer_rows(Isa isa) {
   switch (isa) {
-    case Isa::kScalar: return scalar::transformer_table();
-    case Isa::kAvx2: return avx2::transformer_table();
-    case Isa::kAvx512: return avx512::transformer_table();
+    case Isa::kScalar:
+      return scalar::transformer_table();
+    case Isa::kAvx2:
+      return avx2::transformer_table();
+    case Isa::kAvx512:
+      return avx512::transformer_table();
   }
   return scalar::transformer_table();
 }

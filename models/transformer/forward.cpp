@@ -45,7 +45,8 @@ struct Pass {
   [[nodiscard]] bool wants_after(HookPoint hook) const { return hook < last; }
 };
 
-void project(const Pass& pass, Matrix<const float> x, const kernels::PackedWeights& weights, Matrix<float> out) {
+void project(const Pass& pass, Matrix<const float> x, const kernels::PackedWeights& weights,
+             Matrix<float> out) {
   kernels::matmul_nt(x, weights, out, pass.stream);
   pass.state.flops += 2 * x.shape[0] * weights.columns() * weights.depth();
 }
@@ -163,7 +164,8 @@ Matrix<const float> final_rows(const Pass& pass) {
     require(row >= 0 && row < pass.tokens(), "logit rows lie inside the batch");
     std::copy_n(pass.residual().row(row), hidden.shape[1], hidden.row(i));
   }
-  kernels::rms_norm(hidden, pass.weights.final_norm.view(), pass.weights.config.rms_epsilon, hidden, pass.stream);
+  kernels::rms_norm(hidden, pass.weights.final_norm.view(), pass.weights.config.rms_epsilon, hidden,
+                    pass.stream);
   return hidden;
 }
 
@@ -189,7 +191,8 @@ void check_tokens(const Weights& weights, const TokenBatch& batch) {
 void lay_out_batch(const ForwardArgs& args, RunState& state) {
   const TokenBatch& batch = args.batch;
   require(batch.tokens() <= state.limits.tokens, "the batch fits the run state");
-  require(batch.sequences() <= state.limits.sequences || args.cache != nullptr, "the sequences fit the run state");
+  require(batch.sequences() <= state.limits.sequences || args.cache != nullptr,
+          "the sequences fit the run state");
   state.positions.clear();
   state.sequences.clear();
   std::vector<int64_t> lengths;
@@ -216,7 +219,8 @@ void advance_cache(const ForwardArgs& args) {
 
 }  // namespace
 
-Matrix<const float> forward(const Weights& weights, const ForwardArgs& args, RunState& state, Stream& stream) {
+Matrix<const float> forward(const Weights& weights, const ForwardArgs& args, RunState& state,
+                            Stream& stream) {
   require(args.cache == nullptr || args.cache->layers() == weights.config.layers, "a cache holds all layers");
   check_tokens(weights, args.batch);
   lay_out_batch(args, state);

@@ -1,8 +1,9 @@
-// The forward pass of a Llama-family language model: embedding, blocks, taps and edits on the way, final hidden rows.
+// The forward pass of a Llama-family language model: embedding, blocks, taps and edits on the way, final
+// hidden rows.
 //
-// Sequences of different lengths lie end to end without padding, so a batch costs what its tokens cost. What a token
-// gives depends on its own sequence alone, bit for bit: not on the batch, the number of threads or whether the keys
-// came from a cache. Not Collective. One thread at a time per RunState.
+// Sequences of different lengths lie end to end without padding, so a batch costs what its tokens cost. What
+// a token gives depends on its own sequence alone, bit for bit: not on the batch, the number of threads or
+// whether the keys came from a cache. Not Collective. One thread at a time per RunState.
 #pragma once
 
 #include <span>
@@ -39,14 +40,15 @@ struct ForwardArgs {
   std::span<const Tap> taps = {};
   std::span<const EditAt> edits = {};
   std::span<const int64_t> logit_rows = {};  // rows of the batch whose final hidden state is wanted
-  // The tokens continue the slots' sequences, one slot a sequence, and are stored; all blocks run. Null: sequences
-  // begin at position 0 and nothing is kept.
+  // The tokens continue the slots' sequences, one slot a sequence, and are stored; all blocks run. Null:
+  // sequences begin at position 0 and nothing is kept.
   KvCache* cache = nullptr;
 };
 
-// Runs the blocks that the taps, the logit rows and the cache need and no further, and returns the normed final hidden
-// state of logit_rows [logit_rows, d_model], valid until the next forward. Throws Error(kData) for a token outside the
-// vocabulary; a batch beyond the limits of `state` or a hook that was not loaded is a bug.
+// Runs the blocks that the taps, the logit rows and the cache need and no further, and returns the normed
+// final hidden state of logit_rows [logit_rows, d_model], valid until the next forward. Throws Error(kData)
+// for a token outside the vocabulary; a batch beyond the limits of `state` or a hook that was not loaded is a
+// bug.
 Matrix<const float> forward(const Weights& weights, const ForwardArgs& args, RunState& state, Stream& stream);
 
 // logits [rows, vocabulary] of rows that forward() returned (or of any part of them).

@@ -43,7 +43,8 @@ HookPoint parse_hook(std::string_view name, int64_t layers) {
   const std::optional<HookPoint> hook = match(name);
   if (hook && hook->layer >= 0 && hook->layer < layers) return *hook;
   std::string forms;
-  for (const auto& [text, site] : kSites) forms += fmt::format("{}blocks.L.{}", forms.empty() ? "" : ", ", text);
+  for (const auto& [text, site] : kSites)
+    forms += fmt::format("{}blocks.L.{}", forms.empty() ? "" : ", ", text);
   throw Error(ExitCode::kConfig,
               {.problem = fmt::format("unknown hook \"{}\"", name),
                .why = hook ? fmt::format("the model has {} blocks", layers) : "no such hook point",

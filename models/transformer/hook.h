@@ -25,8 +25,8 @@ struct HookPoint {
   auto operator<=>(const HookPoint&) const = default;
 };
 
-// Throws Error(kConfig) naming the known forms and the range of layers when `name` is no hook of a model of `layers`
-// blocks.
+// Throws Error(kConfig) naming the known forms and the range of layers when `name` is no hook of a model of
+// `layers` blocks.
 [[nodiscard]] HookPoint parse_hook(std::string_view name, int64_t layers);
 [[nodiscard]] std::string to_string(HookPoint hook);
 

@@ -1,7 +1,7 @@
 // Keys and values of a batch of sequences, one slot a sequence, in the layout of kernels/attention.h.
 //
-// A cache of all layers serves generation; a run state keeps one of a single layer that every layer uses in turn
-// when nothing is to be remembered. Not thread-safe.
+// A cache of all layers serves generation; a run state keeps one of a single layer that every layer uses in
+// turn when nothing is to be remembered. Not thread-safe.
 #pragma once
 
 #include <span>
@@ -21,8 +21,8 @@ class KvCache {
   // Room for `positions` positions over all slots of each of `layers` layers; every slot takes up to 15 more.
   KvCache(Memory& memory, const ModelConfig& config, int64_t layers, int64_t positions, int64_t slots);
 
-  // Forgets everything and gives slot s room for capacities[s] positions. Their sum and number are at most those of
-  // the construction.
+  // Forgets everything and gives slot s room for capacities[s] positions. Their sum and number are at most
+  // those of the construction.
   void assign(std::span<const int64_t> capacities);
   [[nodiscard]] int64_t slots() const { return static_cast<int64_t>(lengths_.size()); }
   [[nodiscard]] int64_t layers() const { return layers_; }
@@ -31,7 +31,8 @@ class KvCache {
   [[nodiscard]] int64_t capacity(int64_t slot) const { return capacities_[static_cast<size_t>(slot)]; }
   void advance(int64_t slot, int64_t positions) { lengths_[static_cast<size_t>(slot)] += positions; }
   // Where `rows` new rows of a slot go in one layer; the rows of the batch begin at first_row.
-  [[nodiscard]] kernels::AttentionSequence sequence(int64_t layer, int64_t slot, int64_t first_row, int64_t rows);
+  [[nodiscard]] kernels::AttentionSequence sequence(int64_t layer, int64_t slot, int64_t first_row,
+                                                    int64_t rows);
 
  private:
   kernels::AttentionShape shape_;
@@ -40,8 +41,8 @@ class KvCache {
   std::vector<int64_t> lengths_;
   std::vector<int64_t> capacities_;
   std::vector<int64_t> begins_;  // first position of each slot in a layer's room
-  Tensor<float, 2> keys_;    // [layers, floats of the room]
-  Tensor<float, 2> values_;  // [layers, floats of the room]
+  Tensor<float, 2> keys_;        // [layers, floats of the room]
+  Tensor<float, 2> values_;      // [layers, floats of the room]
 };
 
 }  // namespace orthant::models

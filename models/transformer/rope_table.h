@@ -1,4 +1,5 @@
-// Cosines and sines of the rotary embedding for every position of a context, with the Llama 3 frequency scaling.
+// Cosines and sines of the rotary embedding for every position of a context, with the Llama 3 frequency
+// scaling.
 //
 // Computed in f64, stored in f32. Immutable; thread-safe.
 #pragma once

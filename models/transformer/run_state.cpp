@@ -15,8 +15,9 @@ RunState::RunState(Memory& memory, const ModelConfig& config, RunLimits run_limi
       normed(memory, "run state", {kRowBlock, config.d_model}),
       gate(memory, "run state", {kRowBlock, config.d_mlp}),
       up(memory, "run state", {kRowBlock, config.d_mlp}),
-      attention_scratch(memory, "run state",
-                        {omp_get_max_threads() * kernels::attention_workspace_floats(attention_shape(config))}),
+      attention_scratch(
+          memory, "run state",
+          {omp_get_max_threads() * kernels::attention_workspace_floats(attention_shape(config))}),
       one_layer(memory, config, 1, limits.tokens, limits.sequences) {}
 
 }  // namespace orthant::models

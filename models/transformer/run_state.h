@@ -17,26 +17,28 @@ struct RunLimits {
 };
 
 struct RunState {
-  // Rows that go through the projections together: enough to use the weights well, few enough to stay in cache.
+  // Rows that go through the projections together: enough to use the weights well, few enough to stay in
+  // cache.
   static constexpr int64_t kRowBlock = 256;
 
   RunState(Memory& memory, const ModelConfig& config, RunLimits limits);
 
   RunLimits limits;
-  RopeTable rope;                    // [limits.positions]
-  std::vector<int32_t> positions;    // [tokens] of the batch
-  std::vector<int32_t> sequences;    // [tokens] of the batch
-  Tensor<float, 2> residual;         // [limits.tokens, d_model]
-  Tensor<float, 2> delta;            // [limits.tokens, d_model] what a half block adds; at the end the final hidden rows
-  Tensor<float, 2> query;            // [limits.tokens, heads * head_dim]; attention's output takes its place
-  Tensor<float, 2> key;              // [limits.tokens, kv_heads * head_dim]
-  Tensor<float, 2> value;            // [limits.tokens, kv_heads * head_dim]
-  Tensor<float, 2> normed;           // [kRowBlock, d_model]
-  Tensor<float, 2> gate;             // [kRowBlock, d_mlp]
-  Tensor<float, 2> up;               // [kRowBlock, d_mlp]
+  RopeTable rope;                  // [limits.positions]
+  std::vector<int32_t> positions;  // [tokens] of the batch
+  std::vector<int32_t> sequences;  // [tokens] of the batch
+  Tensor<float, 2> residual;       // [limits.tokens, d_model]
+  Tensor<float, 2>
+      delta;  // [limits.tokens, d_model] what a half block adds; at the end the final hidden rows
+  Tensor<float, 2> query;   // [limits.tokens, heads * head_dim]; attention's output takes its place
+  Tensor<float, 2> key;     // [limits.tokens, kv_heads * head_dim]
+  Tensor<float, 2> value;   // [limits.tokens, kv_heads * head_dim]
+  Tensor<float, 2> normed;  // [kRowBlock, d_model]
+  Tensor<float, 2> gate;    // [kRowBlock, d_mlp]
+  Tensor<float, 2> up;      // [kRowBlock, d_mlp]
   Tensor<float, 1> attention_scratch;  // one share a thread
-  KvCache one_layer;                 // keys and values where the caller keeps no cache
-  int64_t flops = 0;                 // floating-point operations of all forwards so far; a multiply-add counts 2
+  KvCache one_layer;                   // keys and values where the caller keeps no cache
+  int64_t flops = 0;  // floating-point operations of all forwards so far; a multiply-add counts 2
 };
 
 }  // namespace orthant::models

@@ -42,7 +42,8 @@ struct LoadRange {
   bool head = true;
 };
 
-// Throws Error(kConfig) where the configuration is impossible, Error(kData) where a tensor is absent or misshapen.
+// Throws Error(kConfig) where the configuration is impossible, Error(kData) where a tensor is absent or
+// misshapen.
 [[nodiscard]] Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Stream& stream);
 
 }  // namespace orthant::models

@@ -58,12 +58,14 @@ std::vector<float> run_one(const AttentionShape& shape, Inputs& inputs, int thre
 }
 
 TEST(Attention, MatchesTheReferenceOverOddShapes) {
-  for (const AttentionShape shape : {AttentionShape{1, 1, 2}, AttentionShape{4, 2, 6}, AttentionShape{9, 3, 64},
-                                     AttentionShape{8, 8, 17}, AttentionShape{6, 1, 80}}) {
+  for (const AttentionShape shape :
+       {AttentionShape{1, 1, 2}, AttentionShape{4, 2, 6}, AttentionShape{9, 3, 64}, AttentionShape{8, 8, 17},
+        AttentionShape{6, 1, 80}}) {
     for (const int64_t rows : {1, 2, 15, 16, 17, 63, 64, 65, 150}) {
       Inputs inputs(shape, rows, 1);
       const auto found = run_one(shape, inputs);
-      const auto expected = kernels::ref::attention(shape, inputs.query.view(), inputs.key.view(), inputs.value.view());
+      const auto expected =
+          kernels::ref::attention(shape, inputs.query.view(), inputs.key.view(), inputs.value.view());
       for (size_t i = 0; i < expected.size(); ++i) {
         ASSERT_NEAR(found[i], expected[i], 5e-6) << shape.head_dim << " " << rows << " " << i;
       }
@@ -76,7 +78,8 @@ TEST(Attention, HoldsForLargeScores) {
   Inputs inputs(shape, 70, 4);
   for (float& value : inputs.query.values()) value *= 100.0f;
   const auto found = run_one(shape, inputs);
-  const auto expected = kernels::ref::attention(shape, inputs.query.view(), inputs.key.view(), inputs.value.view());
+  const auto expected =
+      kernels::ref::attention(shape, inputs.query.view(), inputs.key.view(), inputs.value.view());
   // Scores of several hundred err by their own rounding, which the softmax turns into a relative error.
   for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(found[i], expected[i], 5e-4) << i;
 }
@@ -144,7 +147,8 @@ TEST(Attention, SoftmaxBlocksGiveTheSameBitsInEveryInstructionSet) {
     std::vector<float> sums(16, 0.0f), weighted(32, 0.0f);
     float top = -std::numeric_limits<float>::infinity();
     for (int64_t block = 0; block < 3; ++block) {
-      rows.softmax_block(scores.view().row(block), block == 2 ? 5 : 64, {&top, sums.data(), weighted.data(), 32});
+      rows.softmax_block(scores.view().row(block), block == 2 ? 5 : 64,
+                         {&top, sums.data(), weighted.data(), 32});
       for (size_t i = 0; i < 32; ++i) weighted[i] += scores.view().row(block)[i];
     }
     rows.softmax_finish({&top, sums.data(), weighted.data(), 32}, out.view().data, 30);

@@ -20,7 +20,8 @@ void expect_near_reference(int64_t rows, int64_t width, float scale) {
   const auto expected = kernels::ref::rms_norm(x.view(), weights, 1e-5f);
   for (size_t i = 0; i < expected.size(); ++i) {
     // One rounding of the scale, two of the products, and the f32 sums of at most 64 terms a lane.
-    ASSERT_NEAR(out.values()[i], expected[i], 3e-6 * std::abs(expected[i]) + 1e-30) << rows << "x" << width << " " << i;
+    ASSERT_NEAR(out.values()[i], expected[i], 3e-6 * std::abs(expected[i]) + 1e-30)
+        << rows << "x" << width << " " << i;
   }
 }
 

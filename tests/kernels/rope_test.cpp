@@ -27,7 +27,8 @@ TEST(Rope, MatchesTheReferenceOverOddShapes) {
         }
       }
       std::vector<int32_t> positions(rows);
-      for (size_t row = 0; row < positions.size(); ++row) positions[row] = static_cast<int32_t>(row * 29 % 64);
+      for (size_t row = 0; row < positions.size(); ++row)
+        positions[row] = static_cast<int32_t>(row * 29 % 64);
       const Vector<const int32_t> at{positions.data(), {rows}};
       const auto expected = kernels::ref::rotate_heads(x.view(), at, frequencies);
       Stream stream;

@@ -34,7 +34,8 @@ TEST(Swiglu, StaysFiniteForExtremeGates) {
   const auto width = static_cast<int64_t>(gate.size());
   Stream stream;
   kernels::swiglu({gate.data(), {1, width}}, {up.data(), {1, width}}, {out.data(), {1, width}}, stream);
-  for (size_t i = 0; i < gate.size(); ++i) EXPECT_NEAR(out[i], gate[i] > 0 ? gate[i] : 0.0f, 1e-30) << gate[i];
+  for (size_t i = 0; i < gate.size(); ++i)
+    EXPECT_NEAR(out[i], gate[i] > 0 ? gate[i] : 0.0f, 1e-30) << gate[i];
 }
 
 TEST(Swiglu, GivesTheSameBitsInEveryInstructionSet) {

@@ -42,6 +42,6 @@ inline const models::Weights& golden_weights() {
 
 }  // namespace orthant::testing
 
-#define ORTHANT_NEEDS_GOLDEN()  \
-  ORTHANT_NEEDS_TEST_MODEL();   \
+#define ORTHANT_NEEDS_GOLDEN() \
+  ORTHANT_NEEDS_TEST_MODEL();  \
   ORTHANT_NEEDS_SHARED("golden/smollm2_135m")

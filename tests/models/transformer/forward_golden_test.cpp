@@ -52,7 +52,8 @@ void check_prompt(const boost::json::value& prompt) {
   }
   const auto log_probs = list_of<double>(prompt.at("next_token_logprob"));
   for (size_t i = 0; i < log_probs.size(); ++i) {
-    EXPECT_NEAR(logits.view().row(static_cast<int64_t>(i))[ids[i + 1]] - log_sums[i], log_probs[i], 5e-4) << i;
+    EXPECT_NEAR(logits.view().row(static_cast<int64_t>(i))[ids[i + 1]] - log_sums[i], log_probs[i], 5e-4)
+        << i;
   }
 }
 
@@ -66,9 +67,8 @@ TEST(ForwardGolden, LogitsAreThoseOfTheReference) {
 }
 
 double norm(const float* row, int64_t width) {
-  return std::sqrt(std::inner_product(row, row + width, row, 0.0, std::plus<>(), [](float a, float b) {
-    return static_cast<double>(a) * b;
-  }));
+  return std::sqrt(std::inner_product(row, row + width, row, 0.0, std::plus<>(),
+                                      [](float a, float b) { return static_cast<double>(a) * b; }));
 }
 
 TEST(ForwardGolden, ResidualStreamIsThatOfTheReference) {
@@ -104,7 +104,8 @@ TEST(ForwardGolden, ResidualStreamIsThatOfTheReference) {
       const float* golden_row = vectors.data() + (l * positions.size() + p) * static_cast<size_t>(width);
       std::vector<float> difference(static_cast<size_t>(width));
       std::transform(row, row + width, golden_row, difference.begin(), std::minus<>());
-      EXPECT_LT(norm(difference.data(), width), 1e-4 * norm(golden_row, width)) << layers[l] << " " << positions[p];
+      EXPECT_LT(norm(difference.data(), width), 1e-4 * norm(golden_row, width))
+          << layers[l] << " " << positions[p];
     }
   }
 }
