@@ -1,8 +1,10 @@
-// Row-block encode: activations of a block of rows are computed, selected while they are hot and emitted as sparse
-// codes. No pre-activation matrix exists; memory does not depend on rows or latents.
+// Row-block encode: activations of a block of rows are computed, selected while they are hot and emitted as
+// sparse codes. No pre-activation matrix exists; memory does not depend on rows or latents.
 //
-// a[r, i] = relu(<input[r], encoder[i]> + bias[i]). Results do not depend on threads or block sizes. `input` is
-// already centred and scaled. Not Collective.
+// a[r, i] = relu(<input[r], encoder[i]> + bias[i]), the product with the bits of matmul_nt. Results do not
+// depend on threads, block sizes, slices of latents or the instruction set. `input` is already centred and
+// scaled. A NaN among the activations ranks above every number and is emitted as NaN, so that the loss shows
+// it. Threads: OpenMP's, at most those of the workspace. Nothing is allocated. Not Collective.
 #pragma once
 
 #include <cstdint>
@@ -20,33 +22,45 @@ class EncodeWorkspace {
   [[nodiscard]] std::byte* of_thread(int thread) const { return buffer_.data() + thread * bytes_per_thread_; }
   [[nodiscard]] int threads() const { return threads_; }
   [[nodiscard]] int64_t k() const { return k_; }
+  [[nodiscard]] int64_t depth() const { return depth_; }
 
  private:
   int threads_ = 0;
   int64_t k_ = 0;
+  int64_t depth_ = 0;
   int64_t bytes_per_thread_ = 0;
   Buffer buffer_;
 };
 
 struct EncodeArgs {
-  Matrix<const float> input;            // [rows, d_model]
+  Matrix<const float> input;               // [rows, d_model]
   const PackedWeights* encoder = nullptr;  // [local_latents, d_model]
-  Vector<const float> bias = {};        // [local_latents]; empty: none
-  // [local_latents]; empty: none. Rank by a * scale; the emitted value stays a.
+  Vector<const float> bias = {};           // [local_latents]; empty: none
+  // [local_latents]; empty: none. Not negative. Rank by a * scale; the emitted value stays a.
   Vector<const float> selection_scale = {};
-  // [local_latents]; empty: latent i of the codes is first_latent + i; otherwise latent_numbers[i] (ascending).
+  // [local_latents]; empty: latent i of the codes is first_latent + i; otherwise latent_numbers[i]
+  // (ascending).
   Vector<const int32_t> latent_numbers = {};
   int64_t first_latent = 0;
 };
 
-// Exactly min(k, local_latents) entries a row: the largest by a * scale, ties to the lowest latent, zeros included
-// when fewer are positive. Latents ascend in a row. Capacity of `out` >= rows * min(k, local_latents).
-void encode_topk(const EncodeArgs& args, int64_t k, EncodeWorkspace& workspace, CodesView out, Stream& stream);
+// Exactly min(k, local_latents) entries a row: the largest by a * scale, ties to the lowest latent, zeros
+// included when fewer are positive. Latents ascend in a row. Capacity of `out` >= rows * min(k,
+// local_latents).
+void encode_topk(const EncodeArgs& args, int64_t k, EncodeWorkspace& workspace, CodesView out,
+                 Stream& stream);
+// In a given instruction set, which the host must support.
+void encode_topk(const EncodeArgs& args, int64_t k, EncodeWorkspace& workspace, CodesView out, Isa isa,
+                 Stream& stream);
 
-// Every entry with a * scale > threshold (threshold >= 0) and, where `thresholds` [local_latents] is not empty,
-// a > thresholds[i]. Returns the number of entries there are; when it exceeds the capacity of `out`, the contents
-// of `out` are undefined and the caller encodes again with more room or a higher threshold.
+// Every entry with a * scale > threshold (threshold >= 0) and, where `thresholds` [local_latents] is not
+// empty, a > thresholds[i]. Returns the number of entries there are; when it exceeds the capacity of `out`,
+// the contents of `out` are undefined and the caller encodes again with more room or a higher threshold. Rows
+// with more than about three times the workspace's k entries cost their block a second product.
 [[nodiscard]] int64_t encode_above(const EncodeArgs& args, float threshold, Vector<const float> thresholds,
                                    EncodeWorkspace& workspace, CodesView out, Stream& stream);
+// In a given instruction set, which the host must support.
+[[nodiscard]] int64_t encode_above(const EncodeArgs& args, float threshold, Vector<const float> thresholds,
+                                   EncodeWorkspace& workspace, CodesView out, Isa isa, Stream& stream);
 
 }  // namespace orthant::kernels

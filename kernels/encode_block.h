@@ -1,0 +1,89 @@
+// A block of rows on its way through the encoder: packed once, multiplied tile by tile, each tile handed over
+// while it is in the cache. Shared by the selections; each thread works on its own block and scratch.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "kernels/encode.h"
+#include "kernels/filter.h"
+#include "kernels/gemm_tile.h"
+
+namespace orthant::kernels {
+
+inline constexpr int64_t kEncodeRows = 96;      // rows of a block at most
+inline constexpr int64_t kEncodeColumns = 256;  // latents of a tile
+inline constexpr int64_t kTileWords = kEncodeColumns / 64;
+
+// What one thread needs, laid out in its part of the workspace.
+struct EncodeScratch {
+  float* strips;       // [kEncodeRows, depth] as strips, one depth part after the other
+  float* tile;         // [kEncodeRows, kEncodeColumns]
+  uint64_t* keys;      // [kEncodeRows, candidates]
+  float* values;       // [kEncodeRows, candidates]
+  uint64_t* spare;     // [candidates]
+  int64_t* counts;     // [kEncodeRows]
+  float* thresholds;   // [kEncodeRows]
+  int64_t candidates;  // room of a row
+
+  [[nodiscard]] static int64_t candidates_for(int64_t k) { return 3 * k + 128; }
+  [[nodiscard]] static int64_t bytes(int64_t k, int64_t depth);
+  EncodeScratch(std::byte* start, int64_t k, int64_t depth);
+};
+
+class EncodeBlock {
+ public:
+  // Rows [first_row, first_row + rows) of args.input, rows <= kEncodeRows; packs them.
+  EncodeBlock(const EncodeArgs& args, Isa isa, int64_t first_row, int64_t rows, const EncodeScratch& scratch);
+
+  // visit(row of the block, filter row, first local latent of the tile): once per row and tile, latents
+  // ascending. The threshold of the filter row is left to `visit`.
+  template <typename Visit>
+  void each_row_of_each_tile(const Visit& visit) const {
+    const int64_t latents = args_.encoder->columns();
+    for (int64_t first = 0; first < latents; first += kEncodeColumns) {
+      multiply(first);
+      FilterRow filter =
+          filter_of(first, latents - first < kEncodeColumns ? latents - first : kEncodeColumns);
+      for (int64_t r = 0; r < rows_; ++r, filter.products += kEncodeColumns) visit(r, filter, first);
+    }
+  }
+  [[nodiscard]] int64_t rows() const { return rows_; }
+
+ private:
+  void multiply(int64_t first_latent) const;
+  [[nodiscard]] FilterRow filter_of(int64_t first_latent, int64_t latents) const;
+
+  const EncodeArgs& args_;
+  const GemmOps& gemm_;
+  int64_t rows_;
+  int64_t depth_part_;
+  const EncodeScratch& scratch_;
+};
+
+// Calls take(i) for every set bit i below 64 * words, ascending.
+template <typename Take>
+inline void each_set_bit(const uint64_t* words, int64_t count, const Take& take) {
+  for (int64_t w = 0; w * 64 < count; ++w) {
+    for (uint64_t word = words[w]; word != 0; word &= word - 1) take(w * 64 + std::countr_zero(word));
+  }
+}
+
+// relu of product plus bias; NaN stays NaN.
+[[nodiscard]] inline float activation_of(const FilterRow& row, int64_t i) {
+  const float sum = row.bias == nullptr ? row.products[i] : row.products[i] + row.bias[i];
+  return sum <= 0.0f ? 0.0f : sum;
+}
+
+[[nodiscard]] inline int32_t latent_number(const EncodeArgs& args, int64_t local) {
+  return args.latent_numbers.shape[0] > 0 ? args.latent_numbers.data[local]
+                                             : static_cast<int32_t>(args.first_latent + local);
+}
+
+// Threads of an encode: what OpenMP offers, no more than the workspace has room for.
+[[nodiscard]] int encode_threads(const EncodeWorkspace& workspace);
+
+// Fails where shapes do not belong together.
+void check_encode(const EncodeArgs& args, const EncodeWorkspace& workspace, CodesView out);
+
+}  // namespace orthant::kernels
