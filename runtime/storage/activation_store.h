@@ -15,6 +15,7 @@
 #include "runtime/comm/control_group.h"
 #include "runtime/device/tensor.h"
 #include "runtime/storage/blocks.h"
+#include "runtime/storage/damage.h"
 #include "runtime/storage/store_layout.h"
 
 namespace orthant {
@@ -65,13 +66,6 @@ std::string seal_store(const std::string& path, const StoreDescription& descript
 // ranks.
 std::string finish_store(StoreWriter& writer, const std::string& path, const StoreDescription& description,
                          ControlGroup& control);
-
-// What `verify` found wrong with a file.
-struct Damage {
-  std::string file;
-  std::string reason;
-  std::string repair;
-};
 
 // Reads a finished store. Opening checks store.json and every shard's header, index and size. The calls that
 // take a scratch are thread-safe; read() is for one thread.
