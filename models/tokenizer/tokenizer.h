@@ -28,12 +28,13 @@ class Tokenizer {
   [[nodiscard]] virtual std::optional<int32_t> eos() const = 0;
   // Whether the model's metadata asks for a BOS in front of every text.
   [[nodiscard]] virtual bool adds_bos() const = 0;
-  // The conversation as the model's chat template writes it, ending where the assistant begins to speak. Throws
-  // Error(kConfig) when the template is absent or not one of the known forms.
+  // The conversation as the model's chat template writes it, ending where the assistant begins to speak.
+  // Throws Error(kConfig) when the template is absent or not one of the known forms.
   [[nodiscard]] virtual std::string apply_chat_template(std::span<const ChatMessage> messages) const = 0;
 };
 
-// The tokenizer that belongs to the model at `model_path`; `tokenizer_path` overrides it (empty: the model's own).
+// The tokenizer that belongs to the model at `model_path`; `tokenizer_path` overrides it (empty: the model's
+// own).
 [[nodiscard]] std::unique_ptr<Tokenizer> open_tokenizer(const std::string& model_path,
                                                         const std::string& tokenizer_path = "");
 
