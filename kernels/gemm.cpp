@@ -3,8 +3,8 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cstring>
 
+#include "kernels/gemm_block.h"
 #include "kernels/gemm_plan.h"
 #include "kernels/gemm_tile.h"
 #include "kernels/isa.h"
@@ -32,63 +32,28 @@ void pack_panel(int64_t index, int64_t columns, int64_t depth, const RowOf& row_
   }
 }
 
-// The product of one task: rows [0, rows) of x times `panels` panels from `first_panel`.
-class Task {
- public:
-  Task(const GemmOps& ops, const PackedWeights& weights, int64_t depth_part)
-      : ops_(ops), weights_(weights), depth_part_(depth_part) {}
-
-  void run(const float* x, int64_t rows, int64_t first_panel, int64_t panels, float* out) const {
-    const int64_t depth = weights_.depth(), columns = weights_.columns();
-    const int64_t whole = std::min(panels, columns / kPanel - first_panel);
-    alignas(64) float strips[kMaxPackedFloats];
-    for (int64_t k = 0; k < depth; k += depth_part_) {
-      const int64_t part = std::min(depth_part_, depth - k);
-      ops_.pack_rows(x + k, depth, rows, part, strips);
-      TileProduct tile{.strips = strips,
-                       .rows = rows,
-                       .depth = part,
-                       .panels = weights_.panel(first_panel) + k * kPanel,
-                       .panel_stride = depth * kPanel,
-                       .panel_count = whole,
-                       .out = out + first_panel * kPanel,
-                       .out_stride = columns,
-                       .accumulate = k > 0};
-      ops_.multiply(tile);
-      if (whole < panels) ragged_panel(tile, columns % kPanel);
-    }
-  }
-
- private:
-  // The last panel where columns are no multiple of kPanel: through a buffer of full width.
-  void ragged_panel(TileProduct tile, int64_t columns) const {
-    alignas(64) float buffer[kMaxPackedFloats / 16];
-    constexpr int64_t kRowsAtOnce = kMaxPackedFloats / 16 / kPanel;
-    float* const out = tile.out + tile.panel_count * kPanel;
-    const int64_t strips = kRowsAtOnce / ops_.strip_rows * ops_.strip_rows, rows = tile.rows;
-    const size_t bytes = static_cast<size_t>(columns) * sizeof(float);
-    tile.panels += tile.panel_count * tile.panel_stride;
-    tile.panel_count = 1;
-    for (int64_t row = 0; row < rows; row += strips) {
-      tile.rows = std::min(strips, rows - row);
-      for (int64_t r = 0; r < tile.rows && tile.accumulate; ++r) {
-        std::memcpy(buffer + r * kPanel, out + (row + r) * tile.out_stride, bytes);
-      }
-      TileProduct piece = tile;
-      piece.strips = tile.strips + row * tile.depth;
-      piece.out = buffer;
-      piece.out_stride = kPanel;
-      ops_.multiply(piece);
-      for (int64_t r = 0; r < tile.rows; ++r) {
-        std::memcpy(out + (row + r) * tile.out_stride, buffer + r * kPanel, bytes);
-      }
-    }
-  }
-
-  const GemmOps& ops_;
-  const PackedWeights& weights_;
-  int64_t depth_part_;
-};
+// Rows [0, rows) of x times `panels` panels from `first_panel`; the last one may be narrower than kPanel and
+// then goes through a buffer of full width.
+void multiply_task(const GemmOps& ops, const PackedWeights& weights, BlockProduct block) {
+  const int64_t columns = weights.columns();
+  alignas(64) float strips[kMaxPackedFloats];
+  block.strips = strips;
+  block.out += block.first_panel * kPanel;
+  block.out_stride = columns;
+  const int64_t panels = block.panel_count;
+  block.panel_count = std::min(panels, columns / kPanel - block.first_panel);
+  if (block.panel_count > 0) multiply_block(ops, weights, block);
+  if (block.panel_count == panels) return;
+  alignas(64) float ragged[kMaxBlockRows * kPanel];
+  float* const out = block.out + block.panel_count * kPanel;
+  block.first_panel += block.panel_count;
+  block.panel_count = 1;
+  block.out = ragged;
+  block.out_stride = kPanel;
+  multiply_block(ops, weights, block);
+  for (int64_t r = 0; r < block.rows; ++r)
+    std::copy_n(ragged + r * kPanel, columns % kPanel, out + r * columns);
+}
 
 }  // namespace
 
@@ -144,20 +109,22 @@ void matmul_nt(Matrix<const float> x, const PackedWeights& weights, Matrix<float
   require(out.shape[0] == rows && out.shape[1] == weights.columns(),
           "out is [rows of x, columns of the weights]");
   if (rows == 0 || panels == 0) return;
-  if (depth == 0) {
-    std::fill_n(out.data, out.elements(), 0.0f);
-    return;
-  }
   const GemmOps& ops = gemm_ops(isa);
   const GemmPlan plan = plan_gemm(rows, panels, depth, omp_get_max_threads(), ops.strip_rows);
   const int64_t row_blocks = (rows + plan.block_rows - 1) / plan.block_rows;
   const int64_t column_tiles = (panels + plan.tile_panels - 1) / plan.tile_panels;
-  const Task task(ops, weights, plan.depth_part);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t t = 0; t < row_blocks * column_tiles; ++t) {
     const int64_t row = t / column_tiles * plan.block_rows, panel = t % column_tiles * plan.tile_panels;
-    task.run(x.row(row), std::min(plan.block_rows, rows - row), panel,
-             std::min(plan.tile_panels, panels - panel), out.row(row));
+    multiply_task(ops, weights,
+                  {.x = x.row(row),
+                   .rows = std::min(plan.block_rows, rows - row),
+                   .first_panel = panel,
+                   .panel_count = std::min(plan.tile_panels, panels - panel),
+                   .depth_part = plan.depth_part,
+                   .strips = nullptr,
+                   .out = out.row(row),
+                   .out_stride = out.shape[1]});
   }
 }
 

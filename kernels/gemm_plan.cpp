@@ -7,7 +7,6 @@ namespace {
 
 constexpr int64_t kCachedDepth = 320;
 constexpr int64_t kStreamedDepth = 2048;
-constexpr int64_t kBlockRows = 144;
 constexpr int64_t kTilePanels = 64;
 constexpr int64_t kTasksPerThread = 4;
 
@@ -39,7 +38,7 @@ int64_t block_rows_of(int64_t rows, int64_t threads, int64_t strip_rows, int64_t
 
 GemmPlan plan_gemm(int64_t rows, int64_t panels, int64_t depth, int64_t threads, int64_t strip_rows) {
   const int64_t block_rows = std::min(parts_of(std::max<int64_t>(rows, 1), strip_rows) * strip_rows,
-                                      kBlockRows / strip_rows * strip_rows);
+                                      kMaxBlockRows / strip_rows * strip_rows);
   const int64_t row_blocks = std::max<int64_t>(1, parts_of(rows, block_rows));
   const int64_t column_tiles = parts_of(kTasksPerThread * threads, row_blocks);
   const int64_t tile_panels = std::clamp<int64_t>(parts_of(panels, column_tiles), 1, kTilePanels);

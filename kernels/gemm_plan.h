@@ -15,6 +15,8 @@ struct GemmPlan {
 // Floats of packed rows that one task needs at most: block_rows (rounded up to a strip) * depth_part.
 inline constexpr int64_t kMaxPackedFloats = 64 * 1024;
 
+inline constexpr int64_t kMaxBlockRows = 144;
+
 // Parts of equal size, near the depth at which a panel fits the first-level cache beside a strip. Few rows
 // (no more than a strip) have nothing to keep there and take long parts.
 [[nodiscard]] int64_t depth_part_of(int64_t depth, int64_t rows, int64_t strip_rows);

@@ -1,0 +1,136 @@
+#include "kernels/neighbour.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "kernels/filter.h"
+#include "kernels/gemm_block.h"
+#include "kernels/gemm_plan.h"
+#include "kernels/isa.h"
+
+namespace orthant::kernels {
+namespace {
+
+constexpr int64_t kPanel = PackedWeights::kPanel;
+constexpr int64_t kQueryRows = 96;
+constexpr int64_t kTileColumns = 512;
+constexpr double kSmallestNorm = 1e-8;
+
+struct Best {
+  float value;
+  int64_t index;
+};
+
+// The best of one row after the candidates of one tile, numbered from `first`.
+Best best_of_tile(const FilterOps& filter, const float* products, int64_t count, int64_t first,
+                  int64_t excluded, Best best) {
+  uint64_t words[kTileColumns / 64];
+  // The largest threshold that equal values still pass: they win with a lower index.
+  const float below = std::nextafter(best.value, -std::numeric_limits<float>::infinity());
+  filter.above({.products = products,
+                .count = count,
+                .bias = nullptr,
+                .scale = nullptr,
+                .thresholds = nullptr,
+                .threshold = below},
+               words);
+  for (int64_t w = 0; w * 64 < count; ++w) {
+    for (uint64_t word = words[w]; word != 0; word &= word - 1) {
+      const int64_t i = w * 64 + std::countr_zero(word), index = first + i;
+      const bool wins = products[i] > best.value || (products[i] == best.value && index < best.index);
+      if (wins && index != excluded) best = {products[i], index};
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candidates, int64_t candidate_offset,
+                       Vector<const int64_t> excluded, Vector<float> best_value, Vector<int64_t> best_index,
+                       Stream& stream) {
+  nearest_neighbour(queries, candidates, candidate_offset, excluded, best_value, best_index, active_isa(),
+                    stream);
+}
+
+void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candidates, int64_t candidate_offset,
+                       Vector<const int64_t> excluded, Vector<float> best_value, Vector<int64_t> best_index,
+                       Isa isa, Stream&) {
+  const int64_t rows = queries.shape[0], columns = candidates.columns();
+  require(queries.shape[1] == candidates.depth(), "queries have the depth of the candidates");
+  require(excluded.shape[0] == rows && best_value.shape[0] == rows && best_index.shape[0] == rows,
+          "excluded and best have one element a query");
+  const GemmOps& ops = gemm_ops(isa);
+  const FilterOps& filter = filter_ops(isa);
+  const int64_t block_rows = block_rows_of(rows, omp_get_max_threads(), ops.strip_rows, kQueryRows);
+  // Never the long parts of single strips: the buffer of strips is sized for blocks.
+  const int64_t depth_part = depth_part_of(candidates.depth(), kQueryRows, ops.strip_rows);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int64_t row = 0; row < rows; row += block_rows) {
+    alignas(64) float strips[kMaxPackedFloats];
+    alignas(64) float tile[kQueryRows * kTileColumns];
+    const int64_t count = std::min(block_rows, rows - row);
+    for (int64_t first = 0; first < columns; first += kTileColumns) {
+      multiply_block(ops, candidates,
+                     {.x = queries.row(row),
+                      .rows = count,
+                      .first_panel = first / kPanel,
+                      .panel_count = std::min(kTileColumns / kPanel, candidates.panels() - first / kPanel),
+                      .depth_part = depth_part,
+                      .strips = strips,
+                      .out = tile,
+                      .out_stride = kTileColumns});
+      for (int64_t r = 0; r < count; ++r) {
+        const int64_t query = row + r;
+        const Best best = best_of_tile(
+            filter, tile + r * kTileColumns, std::min(kTileColumns, columns - first),
+            candidate_offset + first, excluded.data[query], {best_value.data[query], best_index.data[query]});
+        best_value.data[query] = best.value;
+        best_index.data[query] = best.index;
+      }
+    }
+  }
+}
+
+void unit_rows(Matrix<const float> rows, Matrix<float> unit, Vector<float> norms, Stream&) {
+  const int64_t d_model = rows.shape[1];
+  require(unit.shape == rows.shape && norms.shape[0] == rows.shape[0],
+          "unit rows and norms have the shape of the rows");
+#pragma omp parallel for schedule(static)
+  for (int64_t r = 0; r < rows.shape[0]; ++r) {
+    constexpr int64_t kLanes = 16;
+    const float* const from = rows.row(r);
+    float* const to = unit.row(r);
+    double lanes[kLanes] = {};
+    for (int64_t i = 0; i < d_model; i += kLanes) {
+      for (int64_t lane = 0; lane < std::min(kLanes, d_model - i); ++lane) {
+        const double x = from[i + lane];
+        lanes[lane] += x * x;
+      }
+    }
+    double squares = 0.0;
+    for (const double lane : lanes) squares += lane;
+    const double norm = std::sqrt(squares), inverse = 1.0 / std::max(norm, kSmallestNorm);
+    norms.data[r] = static_cast<float>(norm);
+    for (int64_t i = 0; i < d_model; ++i) to[i] = static_cast<float>(from[i] * inverse);
+  }
+}
+
+void orthogonality_pair_gradient(const float* unit_self, float norm_self, const float* unit_partner,
+                                 float norm_partner, float cosine, float weight, int64_t d_model,
+                                 float* gradient_self, float* gradient_partner) {
+  const float slope = 2.0f * weight * cosine, smallest = static_cast<float>(kSmallestNorm);
+  const float slope_self = slope / std::max(norm_self, smallest);
+  const float slope_partner = slope / std::max(norm_partner, smallest);
+  for (int64_t i = 0; i < d_model; ++i) {
+    const float self = unit_self[i], partner = unit_partner[i];
+    gradient_self[i] += slope_self * (partner - cosine * self);
+    gradient_partner[i] += slope_partner * (self - cosine * partner);
+  }
+}
+
+}  // namespace orthant::kernels
