@@ -59,6 +59,25 @@ void value_gradients(CodesView codes, int64_t first_latent, Matrix<const float> 
   }
 }
 
+void decode_with_gradients(CodesView codes, int64_t first_latent, Matrix<const float> decoder,
+                           Vector<const float> bias, Matrix<const float> input, float scale,
+                           Matrix<float> gradient, Vector<double> squared_error,
+                           Vector<float> value_gradients, Stream&) {
+  check_slice(codes, first_latent, decoder);
+  require(has_shape(gradient, codes.rows(), decoder.shape[1]), "gradient of decode is [rows, d_model]");
+  require(input.shape == gradient.shape, "input and gradient have one shape");
+  require(bias.shape[0] == 0 || bias.shape[0] == decoder.shape[1], "bias of decode is [d_model] or empty");
+  require(squared_error.shape[0] == codes.rows(), "squared_error is [rows]");
+  switch (decoder.device.kind) {
+    case DeviceKind::kCpu:
+      require(value_gradients.shape[0] >= codes.entries(), "value_gradients has room for every entry");
+      return cpu::decode_with_gradients(codes, first_latent, decoder, bias, input, scale, gradient,
+                                        squared_error, value_gradients);
+    case DeviceKind::kCuda:
+      throw_no_body("decode_with_gradients", decoder.device);
+  }
+}
+
 void column_sums(Matrix<const float> matrix, Vector<double> sums, Stream&) {
   require(sums.shape[0] == matrix.shape[1], "sums of column_sums is [columns]");
   switch (matrix.device.kind) {

@@ -12,13 +12,43 @@ constexpr int64_t kRowsAtATime = 16;  // handed to a thread: rows differ in thei
 constexpr int64_t kSumBlockRows = 64;
 constexpr int64_t kSumColumns = 32;
 
-GatheredRows decoder_rows(const CodesView& codes, EntryRange range, Matrix<const float> decoder,
-                          int64_t first_latent) {
-  return {.matrix = decoder.data,
-          .width = decoder.shape[1],
-          .rows = codes.latents.data + range.first,
-          .first_row = first_latent,
-          .count = range.count()};
+// Codes and the slice of the decoder that they are read against.
+struct SlicedCodes {
+  CodesView codes;
+  Matrix<const float> decoder;  // [local_latents, d_model]
+  int64_t first_latent = 0;
+
+  [[nodiscard]] EntryRange range(int64_t row) const {
+    return row_slice(codes, row, first_latent, first_latent + decoder.shape[0]);
+  }
+  [[nodiscard]] GatheredRows gathered(EntryRange entries) const {
+    return {.matrix = decoder.data,
+            .width = decoder.shape[1],
+            .rows = codes.latents.data + entries.first,
+            .first_row = first_latent,
+            .count = entries.count()};
+  }
+};
+
+void add_decoded_row(const SlicedCodes& sliced, int64_t row, float* sum) {
+  const EntryRange entries = sliced.range(row);
+  gather_ops().weighted_sum(sliced.gathered(entries), sliced.codes.values.data + entries.first, sum);
+}
+
+void value_gradients_of_row(const SlicedCodes& sliced, int64_t row, const float* gradient, float* products) {
+  const EntryRange entries = sliced.range(row);
+  const CodesView& codes = sliced.codes;
+  gather_ops().dots(sliced.gathered(entries), gradient, products + entries.first);
+  std::fill(products + codes.row_offsets.data[row], products + entries.first, 0.0f);
+  std::fill(products + entries.last, products + codes.row_offsets.data[row + 1], 0.0f);
+  for (int64_t e = entries.first; e < entries.last; ++e) {
+    if (!(codes.values.data[e] > 0.0f)) products[e] = 0.0f;
+  }
+}
+
+void start_row(DecodeStart start, Vector<const float> bias, int64_t d_model, float* row) {
+  if (start == DecodeStart::kZero) std::fill(row, row + d_model, 0.0f);
+  if (start == DecodeStart::kBias) std::copy(bias.data, bias.data + d_model, row);
 }
 
 // Sums of columns [first, last), at most kSumColumns of them.
@@ -40,16 +70,11 @@ void sum_columns(Matrix<const float> matrix, int64_t first, int64_t last, double
 
 void decode(CodesView codes, int64_t first_latent, Matrix<const float> decoder, DecodeStart start,
             Vector<const float> bias, Matrix<float> out) {
-  const GatherOps& ops = gather_ops();
-  const int64_t last_latent = first_latent + decoder.shape[0];
-  const int64_t d_model = out.shape[1];
+  const SlicedCodes sliced{codes, decoder, first_latent};
 #pragma omp parallel for schedule(dynamic, kRowsAtATime)
   for (int64_t r = 0; r < codes.rows(); ++r) {
-    float* sum = out.row(r);
-    if (start == DecodeStart::kZero) std::fill(sum, sum + d_model, 0.0f);
-    if (start == DecodeStart::kBias) std::copy(bias.data, bias.data + d_model, sum);
-    const EntryRange range = row_slice(codes, r, first_latent, last_latent);
-    ops.weighted_sum(decoder_rows(codes, range, decoder, first_latent), codes.values.data + range.first, sum);
+    start_row(start, bias, out.shape[1], out.row(r));
+    add_decoded_row(sliced, r, out.row(r));
   }
 }
 
@@ -65,18 +90,27 @@ void reconstruction_error(Matrix<const float> input, Matrix<const float> reconst
 
 void value_gradients(CodesView codes, int64_t first_latent, Matrix<const float> decoder,
                      Matrix<const float> gradient, Vector<float> value_gradients) {
-  const GatherOps& ops = gather_ops();
-  const int64_t last_latent = first_latent + decoder.shape[0];
+  const SlicedCodes sliced{codes, decoder, first_latent};
 #pragma omp parallel for schedule(dynamic, kRowsAtATime)
   for (int64_t r = 0; r < codes.rows(); ++r) {
-    const EntryRange range = row_slice(codes, r, first_latent, last_latent);
-    float* products = value_gradients.data;
-    ops.dots(decoder_rows(codes, range, decoder, first_latent), gradient.row(r), products + range.first);
-    std::fill(products + codes.row_offsets.data[r], products + range.first, 0.0f);
-    std::fill(products + range.last, products + codes.row_offsets.data[r + 1], 0.0f);
-    for (int64_t e = range.first; e < range.last; ++e) {
-      if (!(codes.values.data[e] > 0.0f)) products[e] = 0.0f;
-    }
+    value_gradients_of_row(sliced, r, gradient.row(r), value_gradients.data);
+  }
+}
+
+void decode_with_gradients(CodesView codes, int64_t first_latent, Matrix<const float> decoder,
+                           Vector<const float> bias, Matrix<const float> input, float scale,
+                           Matrix<float> gradient, Vector<double> squared_error,
+                           Vector<float> value_gradients) {
+  const SlicedCodes sliced{codes, decoder, first_latent};
+  const DecodeStart start = bias.shape[0] == 0 ? DecodeStart::kZero : DecodeStart::kBias;
+  const int64_t d_model = gradient.shape[1];
+#pragma omp parallel for schedule(dynamic, kRowsAtATime)
+  for (int64_t r = 0; r < codes.rows(); ++r) {
+    float* row = gradient.row(r);
+    start_row(start, bias, d_model, row);
+    add_decoded_row(sliced, r, row);
+    squared_error.data[r] = gather_ops().error_row(input.row(r), row, scale, d_model, row);
+    value_gradients_of_row(sliced, r, row, value_gradients.data);
   }
 }
 

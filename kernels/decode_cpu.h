@@ -11,6 +11,10 @@ void reconstruction_error(Matrix<const float> input, Matrix<const float> reconst
                           Matrix<float> gradient, Vector<double> squared_error);
 void value_gradients(CodesView codes, int64_t first_latent, Matrix<const float> decoder,
                      Matrix<const float> gradient, Vector<float> value_gradients);
+void decode_with_gradients(CodesView codes, int64_t first_latent, Matrix<const float> decoder,
+                           Vector<const float> bias, Matrix<const float> input, float scale,
+                           Matrix<float> gradient, Vector<double> squared_error,
+                           Vector<float> value_gradients);
 void column_sums(Matrix<const float> matrix, Vector<double> sums);
 
 }  // namespace orthant::kernels::cpu

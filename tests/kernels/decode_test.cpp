@@ -98,6 +98,29 @@ TEST_P(DecodeShapes, ValueGradientsMatchTheReferenceInEverySlice) {
   }
 }
 
+TEST_P(DecodeShapes, OnePassHasTheBitsOfDecodeErrorAndValueGradients) {
+  const auto [rows, latents, d_model, most] = GetParam();
+  Codes codes = random_codes(rows, latents, most, 15);
+  const Tensor<float, 2> decoder = random_matrix(latents, d_model, 16), bias = random_matrix(1, d_model, 17);
+  const Tensor<float, 2> input = random_matrix(rows, d_model, 18);
+  for (const Vector<const float> start : {as_vector(bias), Vector<const float>{}}) {
+    Tensor<float, 2> steps = zero_matrix(rows, d_model), pass = zero_matrix(rows, d_model);
+    Tensor<float, 1> steps_products = testing::make_vector<float>(rows * most);
+    Tensor<float, 1> pass_products = testing::make_vector<float>(rows * most);
+    Tensor<double, 1> steps_error = testing::make_vector<double>(rows),
+                      pass_error = testing::make_vector<double>(rows);
+    decode(codes.view(), 0, decoder.view(), start.data == nullptr ? DecodeStart::kZero : DecodeStart::kBias,
+           start, steps.view(), stream_);
+    reconstruction_error(input.view(), steps.view(), 0.5f, steps.view(), steps_error.view(), stream_);
+    value_gradients(codes.view(), 0, decoder.view(), steps.view(), steps_products.view(), stream_);
+    decode_with_gradients(codes.view(), 0, decoder.view(), start, input.view(), 0.5f, pass.view(),
+                          pass_error.view(), pass_products.view(), stream_);
+    EXPECT_TRUE(same_bits(steps.view(), pass.view()));
+    EXPECT_TRUE(same_bits(steps_error.view(), pass_error.view()));
+    EXPECT_TRUE(same_bits(steps_products.view(), pass_products.view()));
+  }
+}
+
 TEST_P(DecodeShapes, ThreadsDoNotChangeBits) {
   const auto [rows, latents, d_model, most] = GetParam();
   Codes codes = random_codes(rows, latents, most, 10);
