@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <thread>
 
 #include "runtime/comm/launcher.h"
@@ -131,6 +132,17 @@ int run_ranks(MpiSession& session, const std::function<int(World)>& body) {
     message = error.what();
   }
   return session.finish(code, message);
+}
+
+int run_ranks(Deadlines deadlines, const std::function<int(World)>& body) {
+  std::optional<MpiSession> session;
+  try {
+    session.emplace(deadlines);
+  } catch (const Error& error) {
+    print_failure(0, 1, error.what());
+    return static_cast<int>(error.code());
+  }
+  return run_ranks(*session, body);
 }
 
 }  // namespace orthant

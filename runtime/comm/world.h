@@ -57,6 +57,8 @@ class MpiSession {
 // the code it returns or, when it throws, the code and message of its Error (kInternal for any other
 // exception).
 [[nodiscard]] int run_ranks(MpiSession& session, const std::function<int(World)>& body);
+// The same with a session of its own; when the session cannot be started, prints why and returns that code.
+[[nodiscard]] int run_ranks(Deadlines deadlines, const std::function<int(World)>& body);
 
 // data x dictionary = world. Rank = data_index * dictionary_size + dictionary_index.
 struct Grid {
