@@ -29,6 +29,9 @@ class Config {
  public:
   explicit Config(std::shared_ptr<const ConfigSchema> schema);
 
+  // Another configuration of the same schema, empty.
+  [[nodiscard]] Config with_nothing_set() const { return Config(schema_); }
+
   // Merges a file of Protobuf text format or JSON. Error(kIo) unreadable, Error(kUsage) unknown field with
   // the nearest name, Error(kConfig) anything else that does not parse, with line and column.
   void merge_file(const std::string& path);

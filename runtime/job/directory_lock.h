@@ -1,24 +1,38 @@
 // A lock file that names its holder (host, pid, boot id), so that a lock left by a dead process is
 // recognised.
 //
-// Works on one host and on shared file systems. Taken by link(2), which is atomic there too. One thread.
+// Taken by link(2), which is atomic on shared file systems too. A process of the same boot of the same host
+// is asked for directly; of another host the lock counts as dead when its heartbeat (the file's time, renewed
+// every few seconds by a thread of the holder) is old by the file system's own clock. One thread uses an
+// object.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 
 namespace orthant {
 
+inline constexpr std::chrono::seconds kLockHeartbeat{5};
+inline constexpr std::chrono::seconds kLockIsDead{60};  // a dozen heartbeats
+
 class DirectoryLock {
  public:
-  // Takes directory/lock. Error(kConfig) naming host and pid when a living process, or one on another host,
-  // holds it.
+  // Takes directory/lock. Error(kConfig) naming host and pid when a living job holds it, Error(kIo) when the
+  // directory cannot be written.
   explicit DirectoryLock(const std::string& directory);
-  ~DirectoryLock();
-  DirectoryLock(DirectoryLock&& other) noexcept;
-  DirectoryLock& operator=(DirectoryLock&&) = delete;
+  ~DirectoryLock();  // gives it back
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
 
  private:
+  void beat(const std::stop_token& stop) const;
+
   std::string path_;
+  std::jthread heartbeat_;
 };
 
 }  // namespace orthant

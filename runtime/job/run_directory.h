@@ -74,7 +74,7 @@ class RunDirectory {
   boost::json::object run_;            // rank 0: run.json
   std::optional<boost::json::value> result_;
   bool is_continued_ = false;
-  bool attempt_begun_ = false;
+  bool has_attempt_ = false;  // rank 0: the last attempt of run.json is this one
 };
 
 }  // namespace orthant

@@ -1,0 +1,112 @@
+#include "runtime/job/directory_lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "runtime/core/error.h"
+#include "runtime/job/host.h"
+
+namespace orthant {
+namespace {
+
+struct Holder {
+  std::string host;
+  long pid = 0;
+  std::string boot;
+  std::string start;  // tells the process from a later one of the same number
+  bool operator==(const Holder&) const = default;
+};
+
+std::optional<Holder> read_holder(const std::string& path) {
+  std::ifstream file(path);
+  Holder holder;
+  if (!(file >> holder.host >> holder.pid >> holder.boot >> holder.start)) return std::nullopt;
+  return holder;
+}
+
+// Seconds between the last heartbeat of `lock` and the writing of `fresh`, both by the file system's clock.
+int64_t heartbeat_age(const std::string& lock, const std::string& fresh) {
+  struct stat old_state {};
+  struct stat new_state {};
+  if (stat(lock.c_str(), &old_state) != 0 || stat(fresh.c_str(), &new_state) != 0) return 0;
+  return new_state.st_mtim.tv_sec - old_state.st_mtim.tv_sec;
+}
+
+bool is_alive(const Holder& holder, int64_t age_seconds) {
+  if (holder.host != host_name()) return age_seconds < kLockIsDead.count();
+  return holder.boot == boot_id() && process_start(holder.pid) == holder.start;
+}
+
+void write_claim(const std::string& path) {
+  std::ofstream file(path, std::ios::trunc);
+  file << fmt::format("{} {} {} {}\n", host_name(), getpid(), boot_id(), process_start(getpid()));
+  file.close();
+  if (file) return;
+  throw Error(ExitCode::kIo, {.problem = fmt::format("cannot write '{}'", path),
+                              .why = std::strerror(errno),
+                              .suggestion = "Choose another --out."});
+}
+
+// Removes the lock of a dead holder. Of several that try, one moves it away; a lock that was taken anew
+// meanwhile is put back.
+void remove_dead(const std::string& lock, const std::string& aside, const std::optional<Holder>& dead) {
+  if (rename(lock.c_str(), aside.c_str()) != 0) return;
+  if (read_holder(aside) != dead && link(aside.c_str(), lock.c_str()) != 0) return;
+  unlink(aside.c_str());
+}
+
+}  // namespace
+
+DirectoryLock::DirectoryLock(const std::string& directory) : path_(directory + "/lock") {
+  const std::string claim = fmt::format("{}.{}.{}", path_, host_name(), getpid());
+  write_claim(claim);
+  const auto removed = [&] { unlink(claim.c_str()); };
+  while (link(claim.c_str(), path_.c_str()) != 0) {
+    const int reason = errno;
+    if (reason != EEXIST) {
+      removed();
+      throw Error(ExitCode::kIo,
+                  {.problem = fmt::format("cannot lock '{}'", directory), .why = std::strerror(reason)});
+    }
+    const std::optional<Holder> holder = read_holder(path_);
+    if (holder && is_alive(*holder, heartbeat_age(path_, claim))) {
+      removed();
+      throw Error(
+          ExitCode::kConfig,
+          {.problem =
+               fmt::format("run directory '{}' is locked by {}:{}", directory, holder->host, holder->pid),
+           .why = "another job works in it",
+           .suggestion = fmt::format(
+               "Wait for it, or choose another --out; if it is certainly dead, remove '{}'.", path_)});
+    }
+    remove_dead(path_, claim + ".dead", holder);
+  }
+  removed();
+  heartbeat_ = std::jthread([this](const std::stop_token& stop) { beat(stop); });
+}
+
+DirectoryLock::~DirectoryLock() {
+  heartbeat_.request_stop();
+  heartbeat_.join();
+  unlink(path_.c_str());
+}
+
+void DirectoryLock::beat(const std::stop_token& stop) const {
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  while (!stopped.wait_for(lock, stop, kLockHeartbeat, [] { return false; }) && !stop.stop_requested()) {
+    utimensat(AT_FDCWD, path_.c_str(), nullptr, 0);
+  }
+}
+
+}  // namespace orthant

@@ -1,0 +1,211 @@
+#include "runtime/job/run_directory.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <filesystem>
+
+#include "runtime/core/error.h"
+#include "runtime/job/host.h"
+#include "runtime/storage/file.h"
+
+namespace orthant {
+namespace {
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+
+constexpr std::string_view kConfigFile = "config.textproto";
+constexpr std::string_view kRunFile = "run.json";
+constexpr std::string_view kResultFile = "result.json";
+
+// The JSON value in a file; Error(kData) when it is none.
+json::value read_json(const std::string& path) {
+  json::error_code problem;
+  json::value value = json::parse(read_file(path), problem);
+  if (!problem) return value;
+  throw Error(ExitCode::kData, {.problem = fmt::format("'{}' is not JSON", path),
+                                .why = problem.message(),
+                                .suggestion = "Start over with --fresh."});
+}
+
+// Removes what a run leaves, and nothing else that may lie in the directory.
+void remove_earlier_run(const std::string& path) {
+  for (const std::string& name : names_in(path)) {
+    const bool ours = name == kConfigFile || name == kRunFile || name == kResultFile ||
+                      name == "metrics.jsonl" || name == "log" || name == "checkpoint" ||
+                      name.starts_with("events.out.tfevents.");
+    if (ours) remove_path(path + "/" + name);
+  }
+}
+
+std::string differences_text(const std::vector<FieldDifference>& differences) {
+  std::string text;
+  for (const FieldDifference& field : differences) {
+    text += fmt::format("{}{}: {} there, {} here", text.empty() ? "" : "; ", field.name, field.before,
+                        field.after);
+  }
+  return text;
+}
+
+json::object mesh_json(const RunFacts& facts) {
+  return {{"data", facts.mesh_data}, {"dictionary", facts.mesh_dictionary}};
+}
+
+json::array texts_json(const std::vector<std::string>& texts) {
+  return json::array(texts.begin(), texts.end());
+}
+
+std::vector<std::string> gather_hosts(ControlGroup& group) {
+  return group.gather_all(host_name());
+}
+
+std::string end_name(ExitCode code) {
+  if (code == ExitCode::kDone) return "done";
+  return code == ExitCode::kStopped ? "stopped" : "failed";
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(std::string path, ControlGroup& group, Log& log)
+    : path_(std::move(path)), group_(group), log_(log) {}
+
+RunDirectory::~RunDirectory() = default;
+
+std::string RunDirectory::file(std::string_view name) const {
+  return fmt::format("{}/{}", path_, name);
+}
+
+std::string RunDirectory::checkpoint_folder() const {
+  return file("checkpoint");
+}
+
+std::unique_ptr<RunDirectory> RunDirectory::open(const std::string& path, const Config& config,
+                                                 const RunFacts& facts, bool fresh, ControlGroup& group,
+                                                 Log& log) {
+  std::unique_ptr<RunDirectory> run(new RunDirectory(path, group, log));
+  agree(group, "open the run directory", [&] {
+    if (group.rank() == 0) run->claim(config, facts, fresh);
+  });
+  const std::vector<std::string> hosts = gather_hosts(group);
+  const std::vector<std::string> devices = group.gather_all(facts.device);
+  agree(group, "write the run directory", [&] {
+    if (group.rank() == 0 && !run->result_) {
+      json::object& attempt = run->attempt();
+      run->run_["hosts"] = attempt["hosts"] = texts_json(hosts);
+      run->run_["devices"] = texts_json(devices);
+      run->run_["world"] = group.size();
+      run->write_run_json();
+    }
+  });
+  std::string finished = run->result_ ? json::serialize(*run->result_) : "";
+  group.broadcast(finished, 0);
+  if (!finished.empty()) run->result_ = json::parse(finished);
+  run->is_continued_ = group.bit_or(run->is_continued_ ? 1 : 0) != 0;
+  agree(group, "open the log", [&] {
+    make_directory(run->file("log"));
+    log.open_file(run->file(fmt::format("log/rank-{:05}.txt", group.rank())));
+  });
+  return run;
+}
+
+void RunDirectory::claim(const Config& config, const RunFacts& facts, bool fresh) {
+  make_directory(path_);
+  lock_.emplace(path_);
+  if (fresh) remove_earlier_run(path_);
+  if (fs::exists(file(kRunFile))) run_ = read_json(file(kRunFile)).as_object();
+  if (fs::exists(file(kConfigFile))) compare_with_stored(config);
+  replace_file(file(kConfigFile), fmt::format("# orthant {} --config={}\n{}", config.schema().verb(),
+                                              file(kConfigFile), config.text()));
+  if (result_) return;
+  is_continued_ = run_.contains("attempts");
+  run_["verb"] = config.schema().verb();
+  run_["version"] = facts.version;
+  run_["git_hash"] = facts.git_hash;
+  run_["command_line"] = texts_json(facts.command_line);
+  run_["config_key"] = to_hex(config.key());
+  run_["mesh"] = mesh_json(facts);
+  run_["threads"] = facts.threads;
+  run_["kernels"] = facts.kernels;
+  if (!is_continued_) run_["begun"] = utc_now();
+  run_["ended"] = nullptr;
+  run_["exit"] = nullptr;
+  has_attempt_ = true;
+  json::array& attempts = is_continued_ ? run_["attempts"].as_array() : run_["attempts"].emplace_array();
+  if (is_continued_ && attempts.back().as_object()["end"].is_null())
+    attempts.back().as_object()["end"] = "killed";
+  attempts.push_back(json::object{
+      {"mesh", mesh_json(facts)}, {"begun", utc_now()}, {"end", nullptr}, {"git_hash", facts.git_hash}});
+}
+
+void RunDirectory::compare_with_stored(const Config& config) {
+  const json::value* verb = run_.if_contains("verb");
+  if (verb != nullptr && *verb != json::value(config.schema().verb())) {
+    throw Error(ExitCode::kConfig,
+                {.problem = fmt::format("'{}' holds a run of verb {}", path_, json::serialize(*verb)),
+                 .suggestion = "Choose another --out, or discard that run with --fresh."});
+  }
+  Config stored = config.with_nothing_set();
+  stored.merge_file(file(kConfigFile));
+  stored.resolve();
+  const std::vector<FieldDifference> differences = config.differences_from(stored);
+  if (!differences.empty()) {
+    throw Error(ExitCode::kConfig,
+                {.problem = fmt::format("'{}' holds a run of another configuration", path_),
+                 .why = differences_text(differences),
+                 .suggestion = "Choose another --out, or discard that run with --fresh."});
+  }
+  if (!fs::exists(file(kResultFile))) return;
+  const bool same = config.key() == stored.key();
+  if (same) {
+    result_ = read_json(file(kResultFile));
+  } else {
+    remove_path(file(kResultFile));
+  }
+}
+
+json::object& RunDirectory::attempt() {
+  return run_["attempts"].as_array().back().as_object();
+}
+
+void RunDirectory::write_run_json() const {
+  replace_file(file(kRunFile), json::serialize(run_) + "\n");
+}
+
+void RunDirectory::begin_attempt(std::string_view unit, int64_t start) {
+  if (group_.rank() != 0) return;
+  attempt()[fmt::format("start_{}", unit)] = start;
+  write_run_json();
+}
+
+void RunDirectory::record(std::string_view name, const json::value& value) {
+  if (group_.rank() != 0) return;
+  run_[name] = value;
+  write_run_json();
+}
+
+void RunDirectory::finish(const json::value& result) {
+  agree(group_, "write the result", [&] {
+    if (group_.rank() == 0) replace_file(file(kResultFile), json::serialize(result) + "\n");
+  });
+  result_ = result;
+}
+
+void RunDirectory::end(ExitCode code, std::string_view reason) noexcept {
+  if (group_.rank() != 0 || !lock_) return;
+  try {
+    if (has_attempt_) {
+      attempt()["end"] = end_name(code);
+      attempt()["ended"] = run_["ended"] = utc_now();
+      run_["exit"] = json::object{{"code", static_cast<int>(code)}, {"reason", reason}};
+      write_run_json();
+    }
+  } catch (const std::exception& problem) {
+    log_.warning("cannot record the end of the run ({})", problem.what());
+  }
+  lock_.reset();
+}
+
+}  // namespace orthant
