@@ -34,7 +34,9 @@ size_t words_in(const std::string& name) {
   return 1 + static_cast<size_t>(std::count(name.begin(), name.end(), ' '));
 }
 
-[[noreturn]] void throw_unknown_verb(std::span<const std::string> words) {
+}  // namespace
+
+void throw_unknown_verb(std::span<const std::string> words) {
   std::vector<std::string> names;
   std::vector<std::string> subverbs;
   for (const Verb& verb : verbs()) {
@@ -51,8 +53,6 @@ size_t words_in(const std::string& name) {
                .suggestion = nearest.empty() ? "`orthant help` lists all verbs."
                                              : fmt::format("Did you mean `orthant {}`?", nearest)});
 }
-
-}  // namespace
 
 const Verb* find_verb(std::span<const std::string> words) {
   for (const size_t length : {2, 1}) {

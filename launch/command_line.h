@@ -26,4 +26,7 @@ struct Request {
 // The verb that `words` begin with, longest name first, and null where there is none.
 [[nodiscard]] const Verb* find_verb(std::span<const std::string> words);
 
+// Throws Error(kUsage) with the subverbs or the nearest verb.
+[[noreturn]] void throw_unknown_verb(std::span<const std::string> words);
+
 }  // namespace orthant::launch

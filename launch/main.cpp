@@ -1,6 +1,5 @@
-#include <cstdio>
+#include "launch/program.h"
 
-int main() {
-  std::puts("orthant");
-  return 0;
+int main(int count, char** arguments) {
+  return orthant::launch::run_program({arguments, arguments + count});
 }

@@ -53,10 +53,10 @@ struct Invocation {
   Common common;
   World& world;
   Log& log;
-  Device device;
+  Device device = kCpu;
   int threads = 1;              // CPU threads of this rank; OpenMP is set to it
   RunDirectory* run = nullptr;  // the run directory, locked; null without --out
-  std::unique_ptr<google::protobuf::Message> own_fields;
+  std::unique_ptr<google::protobuf::Message> own_fields = nullptr;
 
   // The verb's own fields. Every field that has a default is set.
   template <typename M>

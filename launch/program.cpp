@@ -1,0 +1,149 @@
+#include "launch/program.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <exception>
+#include <optional>
+#include <span>
+
+#include "kernels/isa.h"
+#include "launch/command_line.h"
+#include "launch/help.h"
+#include "launch/result.h"
+#include "launch/verb.h"
+#include "launch/version.h"
+#include "runtime/job/run_directory.h"
+
+namespace orthant::launch {
+namespace {
+
+// CPU threads of a rank: what was asked for, or the cores this process may use over the ranks of the host.
+int resolve_threads(int asked, int local_size) {
+  if (asked > 0) return asked;
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  const int usable = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  return std::max(1, usable / std::max(1, local_size));
+}
+
+Deadlines deadlines_of(const Request* request) {
+  Deadlines deadlines;
+  if (request == nullptr || !request->config || !request->verb->has_common_fields) return deadlines;
+  deadlines.collective = std::chrono::seconds(request->config->as<Common>().collective_timeout());
+  return deadlines;
+}
+
+void print_dry_run(const Invocation& invocation, const std::string& plan) {
+  if (invocation.world.rank() != 0) return;
+  if (!invocation.common.json()) {
+    return write_output(invocation.config.text() + (plan.empty() ? "" : "\n" + plan));
+  }
+  const boost::json::object document = {{"config", boost::json::parse(invocation.config.json())},
+                                        {"plan", plan}};
+  print_result({}, true, document);
+}
+
+RunFacts facts_of(const Invocation& invocation, const std::vector<std::string>& command_line) {
+  const Mesh& asked = invocation.common.mesh();
+  const MeshShape mesh = resolve_mesh({asked.data(), asked.dictionary()}, invocation.world.size());
+  return {.version = version(),
+          .git_hash = git_hash(),
+          .command_line = command_line,
+          .device = to_string(invocation.device),
+          .threads = invocation.threads,
+          .kernels = std::string(kernels::name_of(kernels::active_isa())),
+          .mesh_data = mesh.data,
+          .mesh_dictionary = mesh.dictionary};
+}
+
+// Runs the verb in its run directory and records there how it ended.
+ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>& command_line) {
+  const Common& common = invocation.common;
+  const auto run = RunDirectory::open(common.out(), invocation.config, facts_of(invocation, command_line),
+                                      common.fresh(), *invocation.world.control, invocation.log);
+  if (run->result()) {
+    if (invocation.world.rank() == 0) print_result(invocation.verb, common.json(), *run->result());
+    return ExitCode::kDone;
+  }
+  invocation.run = run.get();
+  try {
+    const ExitCode code = invocation.verb.run(invocation);
+    run->end(code, code == ExitCode::kStopped ? "stopped on request" : "finished");
+    return code;
+  } catch (const Error& error) {
+    run->end(error.code(), error.what());
+    throw;
+  } catch (const std::exception& error) {
+    run->end(ExitCode::kInternal, error.what());
+    throw;
+  }
+}
+
+ExitCode run_verb(const Request& request, World& world, const std::vector<std::string>& command_line) {
+  const Verb& verb = *request.verb;
+  Common common;
+  if (verb.has_common_fields) request.config->copy_into(common);
+  Log log(world.rank(), log_level_from_name(common.log_level()));
+  Invocation invocation{
+      .verb = verb, .config = *request.config, .common = common, .world = world, .log = log};
+  const auto* prototype = google::protobuf::MessageFactory::generated_factory()->GetPrototype(verb.schema);
+  invocation.own_fields.reset(prototype->New());
+  request.config->copy_into(*invocation.own_fields);
+  if (!verb.has_common_fields) return verb.run(invocation);
+
+  invocation.device = device_from_name(common.device(), world.local_rank);
+  invocation.threads = resolve_threads(common.threads(), world.local_size);
+  omp_set_num_threads(invocation.threads);
+  if (common.dry_run()) {
+    print_dry_run(invocation, verb.plan != nullptr ? verb.plan(invocation) : "");
+    return ExitCode::kDone;
+  }
+  if (common.has_out() && verb.run_use != RunUse::kNone) return run_in_directory(invocation, command_line);
+  if (verb.run_use == RunUse::kRequired) {
+    throw Error(ExitCode::kUsage,
+                ErrorText{.problem = fmt::format("verb '{}' needs a run directory", verb.name),
+                          .suggestion = "Give one with --out=DIR."});
+  }
+  return verb.run(invocation);
+}
+
+ExitCode answer(const Request& request, World& world, const std::vector<std::string>& command_line) {
+  const bool prints = world.rank() == 0;
+  if (request.version) {
+    if (prints) write_output(version_text());
+  } else if (request.help) {
+    if (prints) write_output(request.verb == nullptr ? program_help() : verb_help(*request.verb));
+  } else {
+    return run_verb(request, world, command_line);
+  }
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+int run_program(const std::vector<std::string>& arguments) {
+  std::optional<Request> request;
+  std::exception_ptr problem;
+  try {
+    request = parse_command_line(std::span(arguments).subspan(1));
+  } catch (...) {
+    problem = std::current_exception();
+  }
+  try {
+    MpiSession session(deadlines_of(request ? &*request : nullptr));
+    return run_ranks(session, [&](World world) {
+      if (problem) std::rethrow_exception(problem);
+      return static_cast<int>(answer(*request, world, arguments));
+    });
+  } catch (const std::exception& error) {
+    const auto* ours = dynamic_cast<const Error*>(&error);
+    fmt::print(stderr, "orthant: {}\n", error.what());
+    return static_cast<int>(ours != nullptr ? ours->code() : ExitCode::kInternal);
+  }
+}
+
+}  // namespace orthant::launch
