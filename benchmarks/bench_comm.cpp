@@ -1,4 +1,4 @@
-// Bandwidth of every collective: bench_comm [--bytes=N] [--repetitions=N] [--dtype=f32] [--json] [--check].
+// Bandwidth of every collective: bench_comm [--bytes=N] [--repetitions=N] [--threads=S] [--json] [--check].
 //
 // Under mpirun it measures the ranks of the job; alone, with --threads=S, S ranks that are threads. Bandwidth
 // of the algorithm is the bytes of the result by time; of the bus, that times the part of them which must
@@ -10,12 +10,14 @@
 #include <boost/json.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "launch/version.h"
 #include "runtime/comm/world.h"
 #include "runtime/core/dtype.h"
 #include "runtime/core/error.h"
@@ -29,6 +31,7 @@ struct Options {
   int repetitions = 10;
   int threads = 1;
   bool check = false;
+  bool json = false;
 };
 
 struct Measurement {
@@ -68,6 +71,11 @@ std::vector<Collective> collectives(int ranks, Stream& stream) {
        [&stream, ranks](World& world, float* send, float* receive, int64_t elements) {
          const std::vector<int64_t> counts(static_cast<size_t>(ranks), elements / ranks);
          world.data->all_to_all(send, counts, receive, counts, Dtype::kF32, stream);
+       }},
+      // Not a collective: what the memory gives when every rank copies at once.
+      {"copy", 1.0,
+       [](World&, float* send, float* receive, int64_t elements) {
+         std::memcpy(receive, send, static_cast<size_t>(elements) * sizeof(float));
        }},
       {"shift", 1.0,
        [&stream](World& world, float* send, float* receive, int64_t elements) {
@@ -118,30 +126,39 @@ boost::json::object to_json(const Measurement& m) {
           {"bus_gb_per_s", m.bus_gb_per_s}};
 }
 
-void print(const World& world, const Options& options, const std::vector<Measurement>& measurements) {
-  boost::json::array rows;
-  double best_bus = 0;
-  const Measurement* headline = &measurements.front();
+void print_table(const std::vector<Measurement>& measurements) {
   for (const Measurement& m : measurements) {
-    std::fputs(fmt::format("{:15} {:>10} B  {:9.4f} ms  {:7.2f} GB/s  bus {:7.2f} GB/s\n", m.operation,
-                           m.bytes, m.p50_ms, m.algorithm_gb_per_s, m.bus_gb_per_s)
-                   .c_str(),
-               stdout);
-    rows.push_back(to_json(m));
-    if (m.operation == "all_reduce") headline = &m;
-    best_bus = std::max(best_bus, m.bus_gb_per_s);
+    const std::string line =
+        fmt::format("{:15} {:>10} B  {:9.4f} ms  {:7.2f} GB/s  bus {:7.2f} GB/s\n", m.operation, m.bytes,
+                    m.p50_ms, m.algorithm_gb_per_s, m.bus_gb_per_s);
+    std::fputs(line.c_str(), stdout);
   }
+}
+
+// The longest message of an operation.
+const Measurement& last_of(const std::vector<Measurement>& measurements, std::string_view operation) {
+  const auto found = std::find_if(measurements.rbegin(), measurements.rend(),
+                                  [&](const Measurement& m) { return m.operation == operation; });
+  require(found != measurements.rend(), "every operation is measured");
+  return *found;
+}
+
+void print_json(const World& world, const Options& options, const std::vector<Measurement>& measurements) {
+  boost::json::array rows;
+  for (const Measurement& m : measurements) rows.push_back(to_json(m));
+  const Measurement& sum = last_of(measurements, "all_reduce");
   const boost::json::object line = {
       {"what", "comm"},
       {"kernel", world.data->kind()},
       {"world", world.size()},
       {"dtype", "f32"},
       {"repetitions", options.repetitions},
-      {"bytes", headline->bytes},
-      {"ms_p50", headline->p50_ms},
-      {"ms_p95", headline->p95_ms},
-      {"bus_gb_per_s", headline->bus_gb_per_s},
-      {"fraction_of_peak", best_bus > 0 ? headline->bus_gb_per_s / best_bus : 0},
+      {"bytes", sum.bytes},
+      {"ms_p50", sum.p50_ms},
+      {"ms_p95", sum.p95_ms},
+      {"bus_gb_per_s", sum.bus_gb_per_s},
+      {"fraction_of_peak", sum.bus_gb_per_s / last_of(measurements, "copy").bus_gb_per_s},
+      {"git", launch::git_hash()},
       {"measurements", rows}};
   std::fputs((boost::json::serialize(line) + "\n").c_str(), stdout);
 }
@@ -155,7 +172,9 @@ int run(World& world, const Options& options) {
       measurements.push_back(measure(world, collective, bytes, options.repetitions));
     }
   }
-  if (world.rank() == 0) print(world, options, measurements);
+  if (world.rank() != 0) return 0;
+  if (!options.json) print_table(measurements);
+  print_json(world, options, measurements);
   return 0;
 }
 
@@ -173,7 +192,9 @@ Options parse(std::span<char*> arguments) {
       options.threads = std::stoi(value);
     } else if (name == "--check") {
       options.check = true;
-    } else if (name != "--json") {
+    } else if (name == "--json") {
+      options.json = true;
+    } else {
       throw Error(ExitCode::kUsage,
                   {.problem = fmt::format("unknown flag '{}'", argument),
                    .suggestion = "Use --bytes, --repetitions, --threads, --check, --json."});
