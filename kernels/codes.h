@@ -10,7 +10,8 @@
 
 namespace orthant::kernels {
 
-// Borrowed codes of `rows` rows. Latent numbers are global (first_latent of the shard added) unless a function
+// Borrowed codes of `rows` rows. Entries of row r are [row_offsets[r], row_offsets[r + 1]); the first offset may be
+// other than 0. Latent numbers are global (first_latent of the shard added) unless a function
 // says "local".
 struct CodesView {
   Vector<int64_t> row_offsets;  // [rows + 1]
@@ -19,6 +20,10 @@ struct CodesView {
   [[nodiscard]] int64_t rows() const { return row_offsets.shape[0] - 1; }
   [[nodiscard]] int64_t entries() const { return row_offsets.data[rows()]; }
   [[nodiscard]] int64_t capacity() const { return latents.shape[0]; }
+  // Rows [first, first + count): offsets stay absolute, so entry numbers keep their meaning.
+  [[nodiscard]] CodesView row_range(int64_t first, int64_t count) const {
+    return {{row_offsets.data + first, {count + 1}, row_offsets.device}, latents, values};
+  }
 };
 
 class Codes {

@@ -38,18 +38,6 @@ void add_weighted_rows(const LatentOrderView& order, int64_t latent, const float
   });
 }
 
-// The rows of the first entries of `latent`.
-void prefetch_first_rows(const LatentOrderView& order, int64_t latent, Matrix<const float> matrix) {
-  constexpr int64_t kFloatsPerLine = 16;
-  constexpr int64_t kRows = 4;
-  const int64_t first = order.offsets.data[latent];
-  const int64_t last = std::min(first + kRows, order.offsets.data[latent + 1]);
-  for (int64_t i = first; i < last; ++i) {
-    const float* row = matrix.row(order.rows.data[i]);
-    for (int64_t c = 0; c < matrix.shape[1]; c += kFloatsPerLine) __builtin_prefetch(row + c);
-  }
-}
-
 double norm_of(const float* row, int64_t d_model) {
   return std::sqrt(static_cast<double>(vector_ops().squared_norm(row, d_model)));
 }
@@ -82,11 +70,6 @@ void gather_gradients(const LatentStepArgs& args, int64_t latent, float* encoder
       add_weighted_rows(path.order, latent, path.codes.values.data, path.output_gradient, decoder);
     }
   }
-}
-
-void prefetch_gradients(const LatentStepArgs& args, int64_t latent) {
-  if (args.path_count == 0 || latent + 1 >= args.paths[0].order.offsets.shape[0]) return;
-  prefetch_first_rows(args.paths[0].order, latent, args.input);
 }
 
 float bias_gradient(const LatentStepArgs& args, int64_t latent) {

@@ -15,9 +15,6 @@ namespace orthant::kernels {
 // of `latent` in all paths. A null row is not computed.
 void gather_gradients(const LatentStepArgs& args, int64_t latent, float* encoder, float* decoder);
 
-// Starts the first input rows of `latent` on their way from memory; beyond the last latent it does nothing.
-void prefetch_gradients(const LatentStepArgs& args, int64_t latent);
-
 // The sum of the value gradients of `latent` over all paths, in f64.
 [[nodiscard]] float bias_gradient(const LatentStepArgs& args, int64_t latent);
 

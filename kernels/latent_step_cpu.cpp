@@ -136,7 +136,6 @@ void latent_step(const LatentStepArgs& args, LatentSlice slice) {
         inverse = inverse_norm_before_step(args.decoder_norm, slice.decoder.row(i), d_model);
         finish_decoder_gradient(args, i, slice.decoder.row(i), inverse, decoder);
       }
-      prefetch_gradients(args, i + 1);
       step_latent(args, factors, slice, i, inverse, encoder, decoder);
       if (slice.bias.shape[0] > 0) step_bias(factors, bias_gradient(args, i), slice, i);
     }

@@ -1,0 +1,69 @@
+// Exact selection across shards: the same set of latents as one process would select, with bounded
+// communication.
+//
+// Values travel, never pre-activations. A NaN ranks above every number, so that it is selected and the loss
+// shows it. Scratch is allocated at construction. Every select() is Collective; not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/codes.h"
+#include "runtime/comm/communicator.h"
+
+namespace orthant::sae {
+
+// Values a shard sends of each row in the first round: its fair share of k and a margin of about three
+// standard deviations, so that second rounds are rare. Never more than k.
+[[nodiscard]] int64_t first_round_values(int64_t k, int shards);
+
+// What the last select() of a RowSelection did.
+struct RowSelectionRounds {
+  int64_t rows = 0;
+  int64_t second_round_rows = 0;
+  // Bytes that one rank receives: (shards - 1) * 4 * (rows * first + second_round_rows * k).
+  int64_t bytes_received = 0;
+};
+
+// Of each row, the k largest over all shards by value * scale, ties to the lowest latent.
+class RowSelection {
+ public:
+  // One call has at most `rows` rows and selects at most `k` of each.
+  RowSelection(Memory& memory, int64_t rows, int64_t k, int shards);
+  // Collective over the shards. `candidates` holds each row's min(k, latents_per_shard[rank]) largest of this
+  // shard and is reduced in place to those selected. `scale` [local_latents] by local latent, or empty.
+  void select(kernels::CodesView candidates, int64_t k, std::span<const int64_t> latents_per_shard,
+              int64_t first_latent, Vector<const float> scale, Communicator& shards, Stream& stream);
+  [[nodiscard]] const RowSelectionRounds& rounds() const { return rounds_; }
+
+ private:
+  int64_t k_capacity_;
+  Tensor<float, 1> sent_;      // [rows * k]
+  Tensor<float, 1> received_;  // [shards * rows * k]
+  Tensor<float, 1> cutoff_;    // [rows] the k-th largest value of each row
+  Tensor<int64_t, 1> ties_;    // [rows] entries equal to the cutoff that this shard keeps
+  std::vector<float> order_;
+  std::vector<int64_t> unresolved_;
+  RowSelectionRounds rounds_;
+};
+
+struct BatchSelected {
+  float smallest = 0.0f;  // the smallest value kept; 0 when none is
+  int64_t kept = 0;       // over all ranks
+};
+
+// Of a whole batch, the `keep` largest positive values over all ranks, ties by row, then latent (BatchTopK).
+class BatchSelection {
+ public:
+  explicit BatchSelection(Memory& memory);
+  // Collective over the world. `candidates` hold positive values; rows are numbered from first_row in the
+  // batch. Reduced in place. Exactly `keep` entries remain over all ranks, or all where there are fewer.
+  BatchSelected select(kernels::CodesView candidates, int64_t first_row, int64_t keep, Communicator& world,
+                       Stream& stream);
+
+ private:
+  Tensor<int64_t, 1> histogram_;
+};
+
+}  // namespace orthant::sae

@@ -1,0 +1,103 @@
+#include "sae/dictionary/shard_encoder.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sae/dictionary/reconstruction.h"
+
+namespace orthant::sae {
+namespace {
+
+int64_t ranked_latents(const Dictionary& dictionary) {
+  return dictionary.rescale_acts_by_decoder_norm ? dictionary.local_latents() : 0;
+}
+
+}  // namespace
+
+std::vector<int64_t> latents_per_shard(int64_t latents, int shards, int virtual_shards) {
+  std::vector<int64_t> counts;
+  for (int s = 0; s < shards; ++s) counts.push_back(latent_slice(latents, shards, s, virtual_shards).count);
+  return counts;
+}
+
+ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t rows, int64_t k,
+                           Communicator& shards, int virtual_shards)
+    : shards_(&shards),
+      encoder_(memory, "packed encoder", dictionary.local_latents(), dictionary.d_model),
+      workspace_(memory, omp_get_max_threads(), k, dictionary.d_model),
+      decoder_norms_(memory, "packed encoder", {ranked_latents(dictionary)}),
+      chosen_bias_(memory, "packed encoder", {dictionary.local_latents()}),
+      chosen_norms_(memory, "packed encoder", {ranked_latents(dictionary)}),
+      chosen_numbers_(memory, "packed encoder", {dictionary.local_latents()}),
+      latents_per_shard_(latents_per_shard(dictionary.latents, shards.size(), virtual_shards)),
+      selection_(memory, rows, k, shards.size()) {}
+
+void ShardEncoder::pack(const Dictionary& dictionary, Stream& stream) {
+  encoder_.pack(dictionary.encoder.view(), stream);
+  for (int64_t i = 0; i < decoder_norms_.shape()[0]; ++i) {
+    double squares = 0.0;
+    const float* row = dictionary.decoder.view().row(i);
+    for (int64_t c = 0; c < dictionary.d_model; ++c) squares += static_cast<double>(row[c]) * row[c];
+    decoder_norms_.data()[i] = static_cast<float>(std::sqrt(squares));
+  }
+}
+
+void ShardEncoder::center(const Dictionary& dictionary, Matrix<const float> x, Matrix<float> centred) const {
+  const float* bias = dictionary.decoder_bias.data();
+  const bool subtract = dictionary.subtract_decoder_bias;
+#pragma omp parallel for
+  for (int64_t r = 0; r < x.shape[0]; ++r) {
+    const float* from = x.row(r);
+    float* into = centred.row(r);
+    for (int64_t c = 0; c < x.shape[1]; ++c) into[c] = subtract ? from[c] - bias[c] : from[c];
+  }
+}
+
+kernels::EncodeArgs ShardEncoder::arguments(Matrix<const float> centred, const Dictionary& dictionary) const {
+  kernels::EncodeArgs args{.input = centred, .encoder = &encoder_, .first_latent = dictionary.slice.first};
+  if (dictionary.has_encoder_bias) args.bias = dictionary.encoder_bias.view();
+  args.selection_scale = decoder_norms_.view();
+  return args;
+}
+
+void ShardEncoder::topk(Matrix<const float> centred, const Dictionary& dictionary, kernels::CodesView out,
+                        Stream& stream) {
+  const kernels::EncodeArgs args = arguments(centred, dictionary);
+  kernels::encode_topk(args, dictionary.k, workspace_, out, stream);
+  selection_.select(out, dictionary.k, latents_per_shard_, dictionary.slice.first, args.selection_scale,
+                    *shards_, stream);
+}
+
+int64_t ShardEncoder::above(Matrix<const float> centred, const Dictionary& dictionary, float threshold,
+                            kernels::CodesView out, Stream& stream) {
+  kernels::EncodeArgs args = arguments(centred, dictionary);
+  args.selection_scale = {};
+  return kernels::encode_above(args, threshold, dictionary.thresholds.view(), workspace_, out, stream);
+}
+
+void ShardEncoder::topk_chosen(Matrix<const float> centred, const Dictionary& dictionary,
+                               Vector<const int32_t> chosen, const std::vector<int64_t>& chosen_per_shard,
+                               int64_t k, kernels::CodesView out, Stream& stream) {
+  // Allocated at the first use: most runs have few dead latents, some none.
+  if (chosen_encoder_.depth() == 0) {
+    Memory memory;
+    chosen_encoder_ =
+        kernels::PackedWeights(memory, "packed encoder", dictionary.local_latents(), dictionary.d_model);
+  }
+  const int64_t count = chosen.shape[0];
+  chosen_encoder_.pack_chosen(dictionary.encoder.view(), chosen, stream);
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t latent = chosen.data[i];
+    chosen_bias_.data()[i] = dictionary.encoder_bias.data()[latent];
+    chosen_numbers_.data()[i] = static_cast<int32_t>(dictionary.slice.first + latent);
+  }
+  kernels::EncodeArgs args{.input = centred, .encoder = &chosen_encoder_};
+  if (dictionary.has_encoder_bias) args.bias = chosen_bias_.view().rows(0, count);
+  args.latent_numbers = chosen_numbers_.view().rows(0, count);
+  kernels::encode_topk(args, k, workspace_, out, stream);
+  selection_.select(out, k, chosen_per_shard, 0, {}, *shards_, stream);
+}
+
+}  // namespace orthant::sae
