@@ -1,0 +1,93 @@
+#include "sae/training/batch_topk.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <numeric>
+
+namespace orthant::sae {
+namespace {
+
+constexpr int64_t kSampleRows = 64;
+// Candidates that an estimated prefilter aims at, over those wanted.
+constexpr double kSampleSurplus = 1.3;
+// The next batch's cutoff is rarely below this share of the last one's.
+constexpr float kPrefilterShare = 0.93f;
+
+float between(float low, float high) {
+  return std::bit_cast<float>(std::midpoint(std::bit_cast<uint32_t>(low), std::bit_cast<uint32_t>(high)));
+}
+
+}  // namespace
+
+BatchTopKEncoder::BatchTopKEncoder(Memory& memory, int64_t rows, int64_t capacity)
+    : memory_(&memory),
+      rows_(rows),
+      capacity_(capacity),
+      codes_(memory, rows, capacity),
+      selection_(memory) {}
+
+float BatchTopKEncoder::estimate_prefilter(Matrix<const float> centred, int64_t keep, int64_t batch_rows,
+                                           const Dictionary& dictionary, ShardEncoder& encoder,
+                                           Communicator& world, Stream& stream) {
+  // Bisect the bits of the threshold on a few rows of every rank; only the count is asked for.
+  const int64_t rows = std::min(kSampleRows, centred.shape[0]);
+  kernels::CodesView counting = codes_.view(rows);
+  counting.latents.shape[0] = 0;
+  counting.values.shape[0] = 0;
+  int64_t sampled_rows = rows;
+  world.all_reduce(&sampled_rows, 1, Dtype::kI64, ReduceOp::kSum, stream);
+  // Each row is counted once for every shard that holds a part of the latents.
+  const double wanted = kSampleSurplus * static_cast<double>(keep) / static_cast<double>(batch_rows) *
+                        static_cast<double>(sampled_rows) / encoder.shard_count();
+  float low = 0.0f;
+  float high = std::numeric_limits<float>::max();
+  for (int round = 0; round < 14; ++round) {
+    const float middle = between(low, high);
+    int64_t count = encoder.above(centred.rows(0, rows), dictionary, middle, counting, stream);
+    world.all_reduce(&count, 1, Dtype::kI64, ReduceOp::kSum, stream);
+    (static_cast<double>(count) >= wanted ? low : high) = middle;
+  }
+  return low;
+}
+
+BatchSelected BatchTopKEncoder::encode(Matrix<const float> centred, int64_t first_row, int64_t keep,
+                                       int64_t batch_rows, const Dictionary& dictionary,
+                                       ShardEncoder& encoder, Communicator& world, Stream& stream) {
+  if (prefilter_ < 0.0f) {
+    prefilter_ = estimate_prefilter(centred, keep, batch_rows, dictionary, encoder, world, stream);
+  }
+  // The prefilter lies in [low, high): at low there were too many candidates, at high too few.
+  float low = -1.0f;
+  int64_t most_at_low = 0;
+  float high = std::numeric_limits<float>::infinity();
+  while (true) {
+    ++encodes_;
+    int64_t found = encoder.above(centred, dictionary, prefilter_, codes_.view(centred.shape[0]), stream);
+    int64_t overflow = found > capacity_ ? found : 0;
+    world.all_reduce(&found, 1, Dtype::kI64, ReduceOp::kSum, stream);
+    world.all_reduce(&overflow, 1, Dtype::kI64, ReduceOp::kMax, stream);
+    if (overflow == 0 && (found >= keep || prefilter_ == 0.0f)) break;
+    const float tried = prefilter_;
+    if (overflow > 0) {
+      low = tried;
+      most_at_low = overflow;
+      prefilter_ = high < std::numeric_limits<float>::infinity() ? between(tried, high)
+                                                                 : std::max(tried * 1.25f, 1e-6f);
+    } else {
+      high = tried;
+      prefilter_ = low >= 0.0f ? between(low, tried) : (tried < 1e-6f ? 0.0f : tried * 0.7f);
+    }
+    if (prefilter_ == tried) {  // ties fill the gap: only room helps
+      capacity_ = std::max(capacity_, most_at_low);
+      codes_ = kernels::Codes(*memory_, rows_, capacity_);
+      prefilter_ = low;
+    }
+  }
+  const BatchSelected selected =
+      selection_.select(codes_.view(centred.shape[0]), first_row, keep, world, stream);
+  prefilter_ = kPrefilterShare * selected.smallest;
+  return selected;
+}
+
+}  // namespace orthant::sae

@@ -1,0 +1,98 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/decode.h"
+#include "runtime/core/error.h"
+#include "sae/training/dense_blocks.h"
+#include "sae/training/trainer.h"
+
+namespace orthant::sae {
+
+// ReLU: codes are dense early in training, so rows stream through in blocks whose gradients add up.
+void Trainer::step_dense(StepReport& report) {
+  const int64_t first_latent = sum_.slice().first;
+  const int64_t block = dense_block_rows(dictionary_.latents, replica_rows_.count);
+  encoded_products_ += replica_rows_.count * sum_.slice().count;
+  double entries = 0.0;
+  latent_sparsity_.zero();
+  if (penalty_gradient_.shape()[0] != 0) {
+    penalty_gradient_.zero();
+    penalty_active_ = true;
+  }
+  for (int64_t first = 0; first < replica_rows_.count; first += block) {
+    const int64_t rows = std::min(block, replica_rows_.count - first);
+    const Matrix<float> x = x_.view().rows(first, rows);
+    const Matrix<float> gradient = own(gradient_).rows(first, rows);
+    codes_ = row_codes_.view(rows);
+    const int64_t found = encoder_.above(own(centred_).rows(first, rows), dictionary_, 0.0f, codes_, stream_);
+    require(found <= codes_.capacity(), "a dense block has room for every activation");
+    entries += static_cast<double>(found);
+    const Matrix<float> reconstruction = reconstruction_.view().rows(first, rows);
+    sum_.decode(codes_, dictionary_.decoder.view(), dictionary_.decoder_bias.view(), reconstruction, stream_);
+    kernels::reconstruction_error(x, reconstruction, static_cast<float>(2.0 * error_share()), gradient,
+                                  row_errors_.view().rows(replica_rows_.first + first, rows), stream_);
+    kernels::value_gradients(codes_, first_latent, dictionary_.decoder.view(), gradient,
+                             value_gradients_.view(), stream_);
+    sparsity_gradients(codes_, value_gradients_.view());
+    dead_.mark(codes_, false);
+    kernels::sort_by_latent(codes_, first_latent, order_.view(), stream_);
+    paths_[0] = {codes_, order_.view(), value_gradients_.view(), gradient};
+    kernels::LatentStepArgs args = step_arguments();
+    args.input = own(centred_).rows(first, rows);
+    optimizer_.accumulate(args, first == 0, stream_);
+    decoder_bias_gradient(args, first == 0);
+  }
+  world_->data->all_reduce(&entries, 1, Dtype::kF64, ReduceOp::kSum, stream_);
+  report.l0 = entries / static_cast<double>(config_.batch_tokens);
+  report.sparsity = sum_.total(latent_sparsity_.view(), stream_) / static_cast<double>(config_.batch_tokens);
+  grid_->data->all_reduce(&report.sparsity, 1, Dtype::kF64, ReduceOp::kSum, stream_);
+  report.squared_error = row_total();
+  report.reconstruction = report.squared_error * error_share();
+  if (grid_->data->size() > 1) all_reduce(*grid_->data, dead_.marks(), ReduceOp::kMax, stream_);
+  dead_.advance(config_.batch_tokens);
+  report.dead_latents = dead_.dead().shape[0];
+  grid_->dictionary->all_reduce(&report.dead_latents, 1, Dtype::kI64, ReduceOp::kSum, stream_);
+  if (penalty_active_ && grid_->data->size() > 1) {
+    all_reduce(*grid_->data, penalty_gradient_.view(), ReduceOp::kSum, stream_);
+  }
+  reduce_decoder_bias_gradient();
+  const kernels::LatentStepArgs args = step_arguments();
+  report.lr = args.adam.lr;
+  report.gradient_norm =
+      optimizer_.update_accumulated(args, decoder_bias_gradient_.view(), dictionary_, stream_);
+}
+
+// L1, plain or times the decoder norm; the norm receives gradient too (SAELens).
+void Trainer::sparsity_gradients(kernels::CodesView codes, Vector<float> value_gradients) {
+  const Conventions& c = config_.conventions;
+  if (c.l1_coefficient <= 0.0) return;
+  const double weight = c.l1_coefficient / static_cast<double>(config_.batch_tokens);
+  const int64_t local = sum_.slice().count;
+  std::vector<double> norms(static_cast<size_t>(local), 1.0);
+  if (c.l1_times_decoder_norm) {
+    for (int64_t i = 0; i < local; ++i) {
+      double squares = 0.0;
+      const float* row = dictionary_.decoder.view().row(i);
+      for (int64_t j = 0; j < d_model_; ++j) squares += static_cast<double>(row[j]) * row[j];
+      norms[static_cast<size_t>(i)] = std::sqrt(squares);
+    }
+  }
+  std::vector<double> sums(static_cast<size_t>(local), 0.0);
+  for (int64_t e = codes.row_offsets.data[0]; e < codes.entries(); ++e) {
+    const auto i = static_cast<size_t>(codes.latents.data[e] - sum_.slice().first);
+    value_gradients.data[e] += static_cast<float>(weight * norms[i]);
+    sums[i] += codes.values.data[e];
+  }
+  for (int64_t i = 0; i < local; ++i) {
+    const double norm = norms[static_cast<size_t>(i)];
+    const double sum = sums[static_cast<size_t>(i)];
+    latent_sparsity_.data()[i] += sum * norm;
+    if (!c.l1_times_decoder_norm || sum == 0.0 || norm == 0.0) continue;
+    const float* row = dictionary_.decoder.view().row(i);
+    float* into = penalty_gradient_.view().row(i);
+    for (int64_t j = 0; j < d_model_; ++j) into[j] += static_cast<float>(weight * sum * row[j] / norm);
+  }
+}
+
+}  // namespace orthant::sae

@@ -1,0 +1,58 @@
+// Adam on one slice of a dictionary, in the two ways that replicas agree. Clipping by the global norm is
+// right when sharded: the norm is summed over all shards before anything is scaled.
+//
+// Owns the moments (of the latents this rank updates) and, where gradients travel, the gradient tensors.
+// update() is Collective over the world; not thread-safe.
+#pragma once
+
+#include "kernels/latent_step.h"
+#include "runtime/job/checkpointable.h"
+#include "sae/dictionary/dictionary.h"
+#include "sae/dictionary/reconstruction.h"
+#include "sae/training/data_parallel.h"
+
+namespace orthant::sae {
+
+class LatentOptimizer {
+ public:
+  LatentOptimizer(Memory& memory, const Dictionary& dictionary, const Conventions& conventions,
+                  DataParallel way, bool keeps_gradients, Communicator& replicas, ShardSum& shards);
+
+  // Updates the latents from the paths of `args` (whole batch where codes travel, this replica's rows else)
+  // and the decoder bias from its gradient of the whole batch. Returns the norm that clipping saw; 0 without
+  // clipping.
+  double update(kernels::LatentStepArgs args, Vector<const float> decoder_bias_gradient,
+                Dictionary& dictionary, Stream& stream);
+
+  // For batches that are worked off in blocks: adds the gradients of the paths of `args` to the tensors.
+  void accumulate(const kernels::LatentStepArgs& args, bool first, Stream& stream);
+  // The update from what was accumulated.
+  double update_accumulated(kernels::LatentStepArgs args, Vector<const float> decoder_bias_gradient,
+                            Dictionary& dictionary, Stream& stream);
+
+  // Local. The moments, by global latent.
+  [[nodiscard]] std::vector<TensorSlice> state(const Dictionary& dictionary, bool writes_replicated);
+
+ private:
+  [[nodiscard]] double clip(double latent_squares, Vector<const float> decoder_bias_gradient,
+                            kernels::LatentStepArgs& args) const;
+  [[nodiscard]] kernels::LatentSlice owned(Dictionary& dictionary);
+  [[nodiscard]] kernels::LatentGradients gradients();
+
+  bool has_bias_;
+  kernels::DecoderNorm decoder_norm_;
+  double max_grad_norm_;
+  DataParallel way_;
+  Communicator* replicas_;
+  ShardSum* shards_;
+  int64_t padded_;  // latents a replica owns, padded to the same number
+  Share owned_;     // within the slice
+  Tensor<float, 2> encoder_m_, encoder_v_, decoder_m_, decoder_v_;  // [owned latents, d_model]
+  Tensor<float, 1> bias_m_, bias_v_;                                // [owned latents]
+  Tensor<float, 1> decoder_bias_m_, decoder_bias_v_;                // [d_model]
+  Tensor<float, 2> encoder_gradient_, decoder_gradient_;  // [replicas * padded, d_model] or [0, ...]
+  Tensor<float, 1> bias_gradient_;                        // [replicas * padded] or [0]
+  Tensor<double, 1> squared_norms_;                       // [local_latents]
+};
+
+}  // namespace orthant::sae

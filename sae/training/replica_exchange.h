@@ -1,0 +1,41 @@
+// What replicas send each other where codes travel: every replica ends with the rows and codes of the whole
+// batch, in the order of the rows. Collective over the replicas; not thread-safe.
+#pragma once
+
+#include <vector>
+
+#include "kernels/codes.h"
+#include "runtime/comm/communicator.h"
+#include "runtime/core/share.h"
+
+namespace orthant::sae {
+
+class ReplicaExchange {
+ public:
+  // `rows` rows a batch, dealt over the replicas in order.
+  ReplicaExchange(int64_t rows, Communicator& replicas) : rows_(rows), replicas_(&replicas) {}
+
+  [[nodiscard]] Share own_rows() const { return share_of(rows_, replicas_->size(), replicas_->rank()); }
+
+  // `all` [rows, width] holds this replica's rows in their place and receives the others'.
+  void gather_rows(Matrix<float> all, Stream& stream) const;
+  // `own` [own rows] -> `all` [rows]; the same memory where there is one replica.
+  void gather_values(Vector<double> all, Stream& stream) const;
+
+  // The codes of all rows, with the gradient of each value. `own_gradients` [entries]. Returns views of `all`
+  // and `all_gradients`, or of the arguments where there is one replica.
+  struct GatheredCodes {
+    kernels::CodesView codes;
+    Vector<const float> value_gradients;
+  };
+  [[nodiscard]] GatheredCodes gather_codes(kernels::CodesView own, Vector<const float> own_gradients,
+                                           kernels::CodesView all, Vector<float> all_gradients,
+                                           Stream& stream) const;
+
+ private:
+  [[nodiscard]] std::vector<int64_t> row_counts(int64_t width) const;
+  int64_t rows_;
+  Communicator* replicas_;
+};
+
+}  // namespace orthant::sae

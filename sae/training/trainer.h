@@ -1,0 +1,171 @@
+// The trainer of one sharded dictionary: one call a step, from activations to updated weights.
+//
+// World = data x dictionary. A step reads this rank's rows, gathers the replica's batch over its dictionary
+// group, encodes with the local latents, selects exactly over all shards (and, for BatchTopK, over the whole
+// batch), sums the reconstruction, and updates each latent in one pass. Everything is a pure function of
+// (config, seed, step), so a checkpoint holds parameters, moments, counters and thresholds and nothing else.
+// Memory is allocated at construction. Every public call is Collective over the world unless it says "local";
+// main thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "runtime/comm/world.h"
+#include "runtime/job/activation_source.h"
+#include "runtime/job/checkpointable.h"
+#include "sae/dictionary/dictionary.h"
+#include "sae/dictionary/input_scaling.h"
+#include "sae/dictionary/reconstruction.h"
+#include "sae/dictionary/shard_encoder.h"
+#include "sae/training/batch_topk.h"
+#include "sae/training/data_parallel.h"
+#include "sae/training/dead_latents.h"
+#include "sae/training/latent_optimizer.h"
+#include "sae/training/orthogonality.h"
+#include "sae/training/replica_exchange.h"
+#include "sae/training/schedule.h"
+
+namespace orthant::sae {
+
+struct TrainerConfig {
+  Conventions conventions;
+  uint64_t seed = 0;
+  int64_t batch_tokens = 0;
+  int64_t steps = 0;
+  int micro_batches = 1;
+  // 0: fast sums; else sums over this many fixed parts, the same bits at every mesh.
+  int virtual_shards = 0;
+  DataParallel data_parallel = DataParallel::kCodes;
+  // The partition of the penalty at a step; by default drawn from (seed, step).
+  std::function<LatentPartition(int64_t step)> partition = {};
+};
+
+// Losses are in the units of the preset's loss scale; all values are over the whole batch, equal on every
+// rank.
+struct StepReport {
+  int64_t step = 0;
+  double loss = 0.0;
+  double reconstruction = 0.0;
+  double auxiliary = 0.0;      // before its weight
+  double orthogonality = 0.0;  // before its coefficient; 0 on steps that skip it
+  double sparsity = 0.0;       // before its coefficient
+  double l0 = 0.0;
+  double squared_error = 0.0;  // sum over rows and coordinates, in scaled activations
+  double variance = 0.0;       // sum over rows of |x - mean x|^2; 0 unless asked for
+  int64_t dead_latents = 0;
+  double gradient_norm = 0.0;  // 0 where nothing is clipped
+  double lr = 0.0;
+  double threshold = -1.0;
+  int64_t second_round_rows = 0;
+  bool finite = true;
+};
+
+class Trainer : public Checkpointable {
+ public:
+  Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid, Memory& memory);
+
+  // Draws the weights, estimates the input scale and sets the decoder bias, from the source's first rows.
+  void initialize(ActivationSource& source);
+  // Takes all parameters from `start` (whole or the same slice) instead of drawing them; the scale comes with
+  // them.
+  void initialize_from(const Dictionary& start);
+
+  // Trains on rows [step * batch_tokens, (step + 1) * batch_tokens) of the source.
+  StepReport step(ActivationSource& source, bool with_variance = false);
+
+  // Sets the inference threshold of BatchTopK to the mean of the smallest selected value over `batches`
+  // batches from the next step on, without training.
+  void calibrate_threshold(ActivationSource& source, int batches);
+
+  [[nodiscard]] int64_t steps_done() const { return steps_done_; }
+  [[nodiscard]] const Dictionary& dictionary() const { return dictionary_; }
+  [[nodiscard]] Dictionary& dictionary() { return dictionary_; }
+  [[nodiscard]] const TrainerConfig& config() const { return config_; }
+  // Local. After loading, call after_load().
+  [[nodiscard]] std::vector<TensorSlice> state() override;
+  void after_load();
+
+  // Local. What this rank did in the last step: rows times latents encoded, and rows compared by the penalty.
+  [[nodiscard]] int64_t encoded_products() const { return encoded_products_; }
+  [[nodiscard]] int64_t compared_rows() const { return penalty_ ? penalty_->rows_compared() : 0; }
+
+ private:
+  void read_batch(ActivationSource& source);
+  void encode_batch(StepReport& report);
+  void reconstruct_batch(StepReport& report);
+  void count_dead(StepReport& report);
+  void auxiliary_loss(StepReport& report);
+  void evaluate_penalty(StepReport& report);
+  void update(StepReport& report);
+  void step_dense(StepReport& report);
+  void sparsity_gradients(kernels::CodesView codes, Vector<float> value_gradients);
+  [[nodiscard]] kernels::LatentStepArgs step_arguments() const;
+  // Sums the gradient of b_dec over the batch from that of the reconstruction and from the encoder's input.
+  void decoder_bias_gradient(const kernels::LatentStepArgs& args, bool first);
+  void reduce_decoder_bias_gradient();
+  [[nodiscard]] double auxiliary_weight();
+  [[nodiscard]] double row_total();
+  [[nodiscard]] double batch_variance();
+  void update_threshold(float smallest, StepReport& report);
+  [[nodiscard]] double mean_smallest_of_rows(kernels::CodesView codes);
+  [[nodiscard]] double error_share() const;  // rho of the loss: 1 / (batch d_model) or 1 / batch
+  [[nodiscard]] bool codes_travel() const { return config_.data_parallel == DataParallel::kCodes; }
+  [[nodiscard]] Matrix<float> own(Tensor<float, 2>& held);
+
+  TrainerConfig config_;
+  int64_t d_model_;
+  World* world_;
+  Grid* grid_;
+  Stream stream_;
+  LearningRateSchedule schedule_;
+  int64_t steps_done_ = 0;
+
+  ReplicaExchange exchange_;
+  Share replica_rows_;  // rows of the batch that this replica works on
+  Share held_rows_;     // rows of the batch in the buffers below: all of them where codes travel
+  ShardSum sum_;
+  Dictionary dictionary_;
+  ShardEncoder encoder_;
+  BatchTopKEncoder batch_topk_;
+  DeadLatents dead_;
+  LatentOptimizer optimizer_;
+  std::unique_ptr<OrthogonalityPenalty> penalty_;
+
+  RowScaling scaling_;
+  Tensor<float, 2> x_;               // [replica rows, d_model] scaled
+  Tensor<float, 2> centred_;         // [held rows, d_model]
+  Tensor<float, 2> gradient_;        // [held rows, d_model] of the reconstruction
+  Tensor<float, 2> reconstruction_;  // [replica rows, d_model], the auxiliary one after the main one
+  Tensor<float, 2> residual_;        // [replica rows, d_model] x - reconstruction
+  Tensor<float, 2> aux_gradient_;    // [held rows, d_model]
+  Tensor<double, 1> row_errors_;     // [batch rows]
+  Tensor<double, 1> column_sums_;    // [d_model]
+
+  kernels::Codes row_codes_;  // of TopK and of dense blocks
+  kernels::Codes aux_codes_;
+  kernels::CodesView codes_;     // main codes of this replica's rows
+  kernels::CodesView aux_view_;  // auxiliary codes of this replica's rows
+  Tensor<float, 1> value_gradients_;
+  Tensor<float, 1> aux_value_gradients_;
+  kernels::Codes all_codes_;  // of all replicas
+  kernels::Codes all_aux_codes_;
+  Tensor<float, 1> all_value_gradients_;
+  Tensor<float, 1> all_aux_value_gradients_;
+  kernels::LatentOrder order_;
+  kernels::LatentOrder aux_order_;
+  kernels::CodePath paths_[2];
+  int path_count_ = 1;
+
+  Tensor<float, 2> penalty_gradient_;       // [local_latents, d_model], or [0, d_model]
+  bool penalty_active_ = false;             // this step
+  Tensor<float, 1> latent_sums_;            // [local_latents]
+  Tensor<double, 1> latent_sparsity_;       // [local_latents] of the dense step
+  Tensor<float, 1> decoder_bias_gradient_;  // [d_model]
+  Tensor<float, 1> encoder_pull_;           // [d_model] what b_dec receives through the encoder
+  std::vector<double> scalars_;             // threshold, input scale, steps: kept by checkpoints
+  int64_t encoded_products_ = 0;
+};
+
+}  // namespace orthant::sae
