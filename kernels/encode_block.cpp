@@ -51,35 +51,20 @@ EncodeWorkspace::EncodeWorkspace(Memory& memory, int threads, int64_t k, int64_t
 EncodeBlock::EncodeBlock(const EncodeArgs& args, Isa isa, int64_t first_row, int64_t rows,
                          const EncodeScratch& scratch)
     : args_(args),
-      gemm_(gemm_ops(isa)),
-      rows_(rows),
-      depth_part_(depth_part_of(args.encoder->depth(), rows, gemm_.strip_rows)),
+      rows_(gemm_ops(isa), rows, depth_part_of(args.encoder->depth(), rows, gemm_ops(isa).strip_rows),
+            scratch.strips),
       scratch_(scratch) {
   const int64_t depth = args.encoder->depth();
-  const int64_t strip_rows = (rows + gemm_.strip_rows - 1) / gemm_.strip_rows * gemm_.strip_rows;
-  for (int64_t k = 0; k < depth; k += depth_part_) {
-    const int64_t part = std::min(depth_part_, depth - k);
-    gemm_.pack_rows(args.input.row(first_row) + k, depth, rows, part, scratch.strips + k * strip_rows);
-  }
+  rows_.pack(args.input.row(first_row), depth, 0, depth);
 }
 
 void EncodeBlock::multiply(int64_t first_latent) const {
   constexpr int64_t kPanel = PackedWeights::kPanel;
-  const PackedWeights& weights = *args_.encoder;
-  const int64_t depth = weights.depth(), first_panel = first_latent / kPanel;
-  const int64_t strip_rows = (rows_ + gemm_.strip_rows - 1) / gemm_.strip_rows * gemm_.strip_rows;
-  if (depth == 0) std::fill_n(scratch_.tile, kEncodeRows * kEncodeColumns, 0.0f);
-  for (int64_t k = 0; k < depth; k += depth_part_) {
-    gemm_.multiply({.strips = scratch_.strips + k * strip_rows,
-                    .rows = rows_,
-                    .depth = std::min(depth_part_, depth - k),
-                    .panels = weights.panel(first_panel) + k * kPanel,
-                    .panel_stride = depth * kPanel,
-                    .panel_count = std::min(kEncodeColumns / kPanel, weights.panels() - first_panel),
-                    .out = scratch_.tile,
-                    .out_stride = kEncodeColumns,
-                    .accumulate = k > 0});
-  }
+  const int64_t first_panel = first_latent / kPanel;
+  const Sums tile = {scratch_.tile, kEncodeColumns};
+  rows_.multiply(*args_.encoder, first_panel,
+                 std::min(kEncodeColumns / kPanel, args_.encoder->panels() - first_panel), Sums{}, tile,
+                 tile);
 }
 
 FilterRow EncodeBlock::filter_of(int64_t first_latent, int64_t latents) const {

@@ -7,7 +7,7 @@
 
 #include "kernels/encode.h"
 #include "kernels/filter.h"
-#include "kernels/gemm_tile.h"
+#include "kernels/packed_rows.h"
 
 namespace orthant::kernels {
 
@@ -45,19 +45,17 @@ class EncodeBlock {
       multiply(first);
       FilterRow filter =
           filter_of(first, latents - first < kEncodeColumns ? latents - first : kEncodeColumns);
-      for (int64_t r = 0; r < rows_; ++r, filter.products += kEncodeColumns) visit(r, filter, first);
+      for (int64_t r = 0; r < rows_.rows(); ++r, filter.products += kEncodeColumns) visit(r, filter, first);
     }
   }
-  [[nodiscard]] int64_t rows() const { return rows_; }
+  [[nodiscard]] int64_t rows() const { return rows_.rows(); }
 
  private:
   void multiply(int64_t first_latent) const;
   [[nodiscard]] FilterRow filter_of(int64_t first_latent, int64_t latents) const;
 
   const EncodeArgs& args_;
-  const GemmOps& gemm_;
-  int64_t rows_;
-  int64_t depth_part_;
+  PackedRows rows_;
   const EncodeScratch& scratch_;
 };
 
@@ -77,7 +75,7 @@ inline void each_set_bit(const uint64_t* words, int64_t count, const Take& take)
 
 [[nodiscard]] inline int32_t latent_number(const EncodeArgs& args, int64_t local) {
   return args.latent_numbers.shape[0] > 0 ? args.latent_numbers.data[local]
-                                             : static_cast<int32_t>(args.first_latent + local);
+                                          : static_cast<int32_t>(args.first_latent + local);
 }
 
 // Threads of an encode: what OpenMP offers, no more than the workspace has room for.

@@ -4,15 +4,17 @@
 
 #include <algorithm>
 
-#include "kernels/gemm_block.h"
 #include "kernels/gemm_plan.h"
 #include "kernels/gemm_tile.h"
 #include "kernels/isa.h"
+#include "kernels/packed_rows.h"
 
 namespace orthant::kernels {
 namespace {
 
 constexpr int64_t kPanel = PackedWeights::kPanel;
+constexpr int64_t kTilePanels =
+    16;  // with a block of rows and a part of the depth, within the second-level cache
 
 // Panel `index` of rows row_of(0), row_of(1), ... of `weights`: [depth, kPanel], missing columns zero.
 template <typename RowOf>
@@ -32,27 +34,44 @@ void pack_panel(int64_t index, int64_t columns, int64_t depth, const RowOf& row_
   }
 }
 
-// Rows [0, rows) of x times `panels` panels from `first_panel`; the last one may be narrower than kPanel and
-// then goes through a buffer of full width.
-void multiply_task(const GemmOps& ops, const PackedWeights& weights, BlockProduct block) {
-  const int64_t columns = weights.columns();
+// One task of a product: a block of rows times a range of panels.
+struct Task {
+  const float* x;  // [rows, depth]
+  int64_t rows;
+  int64_t first_panel;
+  int64_t panel_count;
+  float* out;  // [rows, columns]
+};
+
+// The last panel where the columns are no multiple of kPanel: through a buffer of full width.
+void multiply_ragged(const PackedRows& rows, const PackedWeights& weights, bool continued, Sums buffer,
+                     float* out) {
+  const int64_t columns = weights.columns(), last = columns / kPanel, width = columns % kPanel;
+  for (int64_t r = 0; r < rows.rows() && continued; ++r) {
+    std::copy_n(out + r * columns + last * kPanel, width, buffer.data + r * buffer.stride);
+  }
+  rows.multiply(weights, last, 1, continued ? buffer : Sums{}, buffer, buffer);
+  for (int64_t r = 0; r < rows.rows(); ++r) {
+    std::copy_n(buffer.data + r * buffer.stride, width, out + r * columns + last * kPanel);
+  }
+}
+
+void multiply_task(const GemmOps& ops, const PackedWeights& weights, int64_t depth_part, const Task& task) {
   alignas(64) float strips[kMaxPackedFloats];
-  block.strips = strips;
-  block.out += block.first_panel * kPanel;
-  block.out_stride = columns;
-  const int64_t panels = block.panel_count;
-  block.panel_count = std::min(panels, columns / kPanel - block.first_panel);
-  if (block.panel_count > 0) multiply_block(ops, weights, block);
-  if (block.panel_count == panels) return;
-  alignas(64) float ragged[kMaxBlockRows * kPanel];
-  float* const out = block.out + block.panel_count * kPanel;
-  block.first_panel += block.panel_count;
-  block.panel_count = 1;
-  block.out = ragged;
-  block.out_stride = kPanel;
-  multiply_block(ops, weights, block);
-  for (int64_t r = 0; r < block.rows; ++r)
-    std::copy_n(ragged + r * kPanel, columns % kPanel, out + r * columns);
+  alignas(64) float tile[kMaxBlockRows * kTilePanels * kPanel];
+  const Sums between = {tile, kTilePanels * kPanel};
+  const int64_t depth = weights.depth(), columns = weights.columns();
+  const int64_t group = packed_depth_of(task.rows, depth_part, ops.strip_rows);
+  const int64_t end = std::min(task.first_panel + task.panel_count, columns / kPanel);
+  PackedRows rows(ops, task.rows, depth_part, strips);
+  for (int64_t k = 0; k == 0 || k < depth; k += group) {
+    rows.pack(task.x, depth, k, std::min(group, depth - k));
+    for (int64_t p = task.first_panel; p < end; p += kTilePanels) {
+      const Sums out = {task.out + p * kPanel, columns};
+      rows.multiply(weights, p, std::min(kTilePanels, end - p), k == 0 ? Sums{} : out, between, out);
+    }
+    if (end < task.first_panel + task.panel_count) multiply_ragged(rows, weights, k > 0, between, task.out);
+  }
 }
 
 }  // namespace
@@ -112,19 +131,16 @@ void matmul_nt(Matrix<const float> x, const PackedWeights& weights, Matrix<float
   const GemmOps& ops = gemm_ops(isa);
   const GemmPlan plan = plan_gemm(rows, panels, depth, omp_get_max_threads(), ops.strip_rows);
   const int64_t row_blocks = (rows + plan.block_rows - 1) / plan.block_rows;
-  const int64_t column_tiles = (panels + plan.tile_panels - 1) / plan.tile_panels;
+  const int64_t column_tiles = (panels + plan.task_panels - 1) / plan.task_panels;
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t t = 0; t < row_blocks * column_tiles; ++t) {
-    const int64_t row = t / column_tiles * plan.block_rows, panel = t % column_tiles * plan.tile_panels;
-    multiply_task(ops, weights,
+    const int64_t row = t / column_tiles * plan.block_rows, panel = t % column_tiles * plan.task_panels;
+    multiply_task(ops, weights, plan.depth_part,
                   {.x = x.row(row),
                    .rows = std::min(plan.block_rows, rows - row),
                    .first_panel = panel,
-                   .panel_count = std::min(plan.tile_panels, panels - panel),
-                   .depth_part = plan.depth_part,
-                   .strips = nullptr,
-                   .out = out.row(row),
-                   .out_stride = out.shape[1]});
+                   .panel_count = std::min(plan.task_panels, panels - panel),
+                   .out = out.row(row)});
   }
 }
 

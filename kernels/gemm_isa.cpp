@@ -26,11 +26,11 @@ constexpr int panels_for(int rows) {
 // out[0..kRows)[0..16 * kPanels) over the depth of the tile.
 template <int kRows, int kPanels>
 ORTHANT_LANES_INLINE void multiply_registers(const TileProduct& tile, const float* strip, const float* panel,
-                                             float* out) {
+                                             const float* start, float* out) {
   Lanes sums[kRows][kPanels];
   for (int r = 0; r < kRows; ++r) {
     for (int p = 0; p < kPanels; ++p) {
-      sums[r][p] = tile.accumulate ? load(out + r * tile.out_stride + p * kLanes) : broadcast(0.0f);
+      sums[r][p] = start != nullptr ? load(start + r * tile.start_stride + p * kLanes) : broadcast(0.0f);
     }
   }
 #pragma GCC unroll 2
@@ -50,26 +50,34 @@ ORTHANT_LANES_INLINE void multiply_registers(const TileProduct& tile, const floa
   }
 }
 
-// All panels from `first_panel` with one strip of exactly kRows rows.
+// Where the sums of strip `row / kStripRows` and panel `p` start.
+ORTHANT_LANES_INLINE const float* start_of(const TileProduct& tile, int64_t row, int64_t p) {
+  return tile.start == nullptr ? nullptr : tile.start + row * tile.start_stride + p * kLanes;
+}
+
+// All panels from `first_panel` with the strip of exactly kRows rows from `row`.
 template <int kRows>
-[[gnu::noinline]] void multiply_strip(const TileProduct& tile, const float* strip, float* out,
-                                      int64_t first_panel) {
+[[gnu::noinline]] void multiply_strip(const TileProduct& tile, int64_t row, int64_t first_panel) {
   constexpr int kPanels = panels_for(kRows);
+  const float* const strip = tile.strips + row * tile.depth;
+  float* const out = tile.out + row * tile.out_stride;
   int64_t p = first_panel;
   for (; p + kPanels <= tile.panel_count; p += kPanels) {
-    multiply_registers<kRows, kPanels>(tile, strip, tile.panels + p * tile.panel_stride, out + p * kLanes);
+    multiply_registers<kRows, kPanels>(tile, strip, tile.panels + p * tile.panel_stride,
+                                       start_of(tile, row, p), out + p * kLanes);
   }
   for (; p < tile.panel_count; ++p) {
-    multiply_registers<kRows, 1>(tile, strip, tile.panels + p * tile.panel_stride, out + p * kLanes);
+    multiply_registers<kRows, 1>(tile, strip, tile.panels + p * tile.panel_stride, start_of(tile, row, p),
+                                 out + p * kLanes);
   }
 }
 
 template <int kRows>
-void multiply_last_strip(const TileProduct& tile, int64_t rows, const float* strip, float* out) {
-  if (rows == kRows) {
-    multiply_strip<kRows>(tile, strip, out, 0);
+void multiply_last_strip(const TileProduct& tile, int64_t row) {
+  if (tile.rows - row == kRows) {
+    multiply_strip<kRows>(tile, row, 0);
   } else if constexpr (kRows > 1) {
-    multiply_last_strip<kRows - 1>(tile, rows, strip, out);
+    multiply_last_strip<kRows - 1>(tile, row);
   }
 }
 
@@ -89,10 +97,11 @@ ORTHANT_LANES_INLINE void prefetch_share(const float* panel, const TileProduct& 
     const float* panel = tile.panels + p * tile.panel_stride;
     for (int64_t s = 0; s < strips; ++s) {
       prefetch_share(panel + kTilePanels * tile.panel_stride, tile, s, strips);
-      float* out = tile.out + s * kStripRows * tile.out_stride + p * kLanes;
+      const int64_t row = s * kStripRows;
+      float* out = tile.out + row * tile.out_stride + p * kLanes;
       for (int r = 0; r < kStripRows; ++r) __builtin_prefetch(out + (kStripRows + r) * tile.out_stride, 1, 3);
-      multiply_registers<kStripRows, kTilePanels>(tile, tile.strips + s * kStripRows * tile.depth, panel,
-                                                  out);
+      multiply_registers<kStripRows, kTilePanels>(tile, tile.strips + row * tile.depth, panel,
+                                                  start_of(tile, row, p), out);
     }
   }
 }
@@ -102,14 +111,9 @@ void multiply(const TileProduct& tile) {
   if (strips > 0) multiply_full_strips(tile, strips);
   const int64_t left_over = tile.panel_count - tile.panel_count % kTilePanels;
   for (int64_t s = 0; s < strips && left_over < tile.panel_count; ++s) {
-    const int64_t row = s * kStripRows;
-    multiply_strip<kStripRows>(tile, tile.strips + row * tile.depth, tile.out + row * tile.out_stride,
-                               left_over);
+    multiply_strip<kStripRows>(tile, s * kStripRows, left_over);
   }
-  const int64_t done = strips * kStripRows;
-  if (done == tile.rows) return;
-  multiply_last_strip<kStripRows - 1>(tile, tile.rows - done, tile.strips + done * tile.depth,
-                                      tile.out + done * tile.out_stride);
+  if (strips * kStripRows < tile.rows) multiply_last_strip<kStripRows - 1>(tile, strips * kStripRows);
 }
 
 void pack_rows(const float* x, int64_t row_stride, int64_t rows, int64_t depth, float* strips) {

@@ -5,9 +5,9 @@
 namespace orthant::kernels {
 namespace {
 
-constexpr int64_t kCachedDepth = 320;
+constexpr int64_t kCachedDepth = 192;
 constexpr int64_t kStreamedDepth = 2048;
-constexpr int64_t kTilePanels = 64;
+constexpr int64_t kTaskPanels = 256;
 constexpr int64_t kTasksPerThread = 4;
 
 constexpr int64_t parts_of(int64_t whole, int64_t part) {
@@ -20,6 +20,10 @@ int64_t depth_part_of(int64_t depth, int64_t rows, int64_t strip_rows) {
   const int64_t longest = rows <= strip_rows ? kStreamedDepth : kCachedDepth;
   const int64_t parts = std::max<int64_t>(1, parts_of(depth, longest));
   return std::max<int64_t>(1, parts_of(depth, parts));
+}
+
+int64_t packed_depth_of(int64_t rows, int64_t depth_part, int64_t strip_rows) {
+  return kMaxPackedFloats / (parts_of(rows, strip_rows) * strip_rows) / depth_part * depth_part;
 }
 
 int64_t block_rows_of(int64_t rows, int64_t threads, int64_t strip_rows, int64_t target) {
@@ -41,8 +45,8 @@ GemmPlan plan_gemm(int64_t rows, int64_t panels, int64_t depth, int64_t threads,
                                       kMaxBlockRows / strip_rows * strip_rows);
   const int64_t row_blocks = std::max<int64_t>(1, parts_of(rows, block_rows));
   const int64_t column_tiles = parts_of(kTasksPerThread * threads, row_blocks);
-  const int64_t tile_panels = std::clamp<int64_t>(parts_of(panels, column_tiles), 1, kTilePanels);
-  return {block_rows, tile_panels, depth_part_of(depth, rows, strip_rows)};
+  const int64_t task_panels = std::clamp<int64_t>(parts_of(panels, column_tiles), 1, kTaskPanels);
+  return {block_rows, task_panels, depth_part_of(depth, rows, strip_rows)};
 }
 
 }  // namespace orthant::kernels

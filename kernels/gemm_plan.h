@@ -8,14 +8,16 @@ namespace orthant::kernels {
 
 struct GemmPlan {
   int64_t block_rows;   // rows of a task
-  int64_t tile_panels;  // panels of a task
+  int64_t task_panels;  // panels of a task
   int64_t depth_part;   // depth of one pass
 };
 
-// Floats of packed rows that one task needs at most: block_rows (rounded up to a strip) * depth_part.
-inline constexpr int64_t kMaxPackedFloats = 64 * 1024;
+inline constexpr int64_t kMaxBlockRows = 96;
+// Floats of packed rows that one task may hold, on its stack: 1 MiB.
+inline constexpr int64_t kMaxPackedFloats = 256 * 1024;
 
-inline constexpr int64_t kMaxBlockRows = 144;
+// Depth that `rows` rows can be packed over at once: whole parts, as many as kMaxPackedFloats holds.
+[[nodiscard]] int64_t packed_depth_of(int64_t rows, int64_t depth_part, int64_t strip_rows);
 
 // Parts of equal size, near the depth at which a panel fits the first-level cache beside a strip. Few rows
 // (no more than a strip) have nothing to keep there and take long parts.

@@ -2,7 +2,7 @@
 // at a time.
 //
 // A depth is cut into parts so that one part of a panel stays in the first-level cache while all strips of a
-// row block pass by it. Between parts the sums rest in `out`, so each element remains one chain of fused
+// row block pass by it. Between parts the sums rest in memory, so each element remains one chain of fused
 // multiply-adds in ascending k. Compiled once per instruction set. Thread-safe.
 #pragma once
 
@@ -20,9 +20,10 @@ struct TileProduct {
   const float* panels;   // the first panel at the start of this part: [depth, 16]
   int64_t panel_stride;  // floats from one panel to the next
   int64_t panel_count;
-  float* out;          // [rows, 16 * panel_count]
-  int64_t out_stride;  // floats from one row to the next
-  bool accumulate;     // continue from `out`, otherwise start from zero
+  const float* start;    // [rows, 16 * panel_count] sums so far; null: zero
+  int64_t start_stride;  // floats from one row to the next
+  float* out;            // [rows, 16 * panel_count]; may be `start`
+  int64_t out_stride;
 };
 
 struct GemmOps {

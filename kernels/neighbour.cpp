@@ -8,16 +8,15 @@
 #include <limits>
 
 #include "kernels/filter.h"
-#include "kernels/gemm_block.h"
 #include "kernels/gemm_plan.h"
 #include "kernels/isa.h"
+#include "kernels/packed_rows.h"
 
 namespace orthant::kernels {
 namespace {
 
 constexpr int64_t kPanel = PackedWeights::kPanel;
-constexpr int64_t kQueryRows = 96;
-constexpr int64_t kTileColumns = 512;
+constexpr int64_t kTileColumns = 256;
 constexpr double kSmallestNorm = 1e-8;
 
 struct Best {
@@ -66,28 +65,29 @@ void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candida
           "excluded and best have one element a query");
   const GemmOps& ops = gemm_ops(isa);
   const FilterOps& filter = filter_ops(isa);
-  const int64_t block_rows = block_rows_of(rows, omp_get_max_threads(), ops.strip_rows, kQueryRows);
-  // Never the long parts of single strips: the buffer of strips is sized for blocks.
-  const int64_t depth_part = depth_part_of(candidates.depth(), kQueryRows, ops.strip_rows);
+  const int64_t depth = candidates.depth();
+  const int64_t block_rows = block_rows_of(rows, omp_get_max_threads(), ops.strip_rows, kMaxBlockRows);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t row = 0; row < rows; row += block_rows) {
     alignas(64) float strips[kMaxPackedFloats];
-    alignas(64) float tile[kQueryRows * kTileColumns];
+    alignas(64) float products[kMaxBlockRows * kTileColumns];
+    const Sums tile = {products, kTileColumns};
     const int64_t count = std::min(block_rows, rows - row);
+    const int64_t depth_part = depth_part_of(depth, count, ops.strip_rows);
+    const int64_t group = packed_depth_of(count, depth_part, ops.strip_rows);
+    PackedRows packed(ops, count, depth_part, strips);
     for (int64_t first = 0; first < columns; first += kTileColumns) {
-      multiply_block(ops, candidates,
-                     {.x = queries.row(row),
-                      .rows = count,
-                      .first_panel = first / kPanel,
-                      .panel_count = std::min(kTileColumns / kPanel, candidates.panels() - first / kPanel),
-                      .depth_part = depth_part,
-                      .strips = strips,
-                      .out = tile,
-                      .out_stride = kTileColumns});
+      for (int64_t k = 0; k == 0 || k < depth; k += group) {
+        // Where the whole depth fits, the rows are packed once for all tiles.
+        if (first == 0 || group < depth) packed.pack(queries.row(row), depth, k, std::min(group, depth - k));
+        packed.multiply(candidates, first / kPanel,
+                        std::min(kTileColumns / kPanel, candidates.panels() - first / kPanel),
+                        k == 0 ? Sums{} : tile, tile, tile);
+      }
       for (int64_t r = 0; r < count; ++r) {
         const int64_t query = row + r;
         const Best best = best_of_tile(
-            filter, tile + r * kTileColumns, std::min(kTileColumns, columns - first),
+            filter, products + r * kTileColumns, std::min(kTileColumns, columns - first),
             candidate_offset + first, excluded.data[query], {best_value.data[query], best_index.data[query]});
         best_value.data[query] = best.value;
         best_index.data[query] = best.index;

@@ -18,9 +18,12 @@ TEST(GemmPlan, TasksFitTheirBuffers) {
         for (const int64_t panels : {1, 5, 1024}) {
           const auto plan = plan_gemm(rows, panels, depth, 2, strip);
           EXPECT_EQ(plan.block_rows % strip, 0);
-          EXPECT_GE(plan.tile_panels, 1);
+          EXPECT_GE(plan.task_panels, 1);
           EXPECT_GE(plan.depth_part, 1);
-          EXPECT_LE(plan.block_rows * plan.depth_part, kernels::kMaxPackedFloats);
+          const int64_t packed = kernels::packed_depth_of(plan.block_rows, plan.depth_part, strip);
+          EXPECT_GE(packed, plan.depth_part);
+          EXPECT_LE(plan.block_rows * packed, kernels::kMaxPackedFloats);
+          EXPECT_LE(plan.block_rows, kernels::kMaxBlockRows);
         }
       }
     }
@@ -29,13 +32,13 @@ TEST(GemmPlan, TasksFitTheirBuffers) {
 
 TEST(GemmPlan, FewRowsAreSplitByColumns) {
   const auto plan = plan_gemm(1, 1024, 576, 2, 6);
-  EXPECT_GE((1024 + plan.tile_panels - 1) / plan.tile_panels, 2);
+  EXPECT_GE((1024 + plan.task_panels - 1) / plan.task_panels, 2);
   EXPECT_EQ(plan.depth_part, 576);
 }
 
 TEST(GemmPlan, DepthPartsAreEqual) {
-  EXPECT_EQ(depth_part_of(576, 100, 6), 288);
-  EXPECT_EQ(depth_part_of(2304, 100, 6), 288);
+  EXPECT_EQ(depth_part_of(576, 100, 6), 192);
+  EXPECT_EQ(depth_part_of(2304, 100, 6), 192);
   EXPECT_EQ(depth_part_of(321, 100, 6), 161);
 }
 

@@ -67,6 +67,21 @@ TEST_P(GemmOf, IsOneChainOfFusedMultiplyAddsInAscendingDepth) {
   }
 }
 
+TEST_P(GemmOf, StaysOneChainWhereTheDepthIsPackedInGroups) {
+  // 96 rows are packed over 2,688 of the depth at once, 2 rows over 20,480.
+  for (const auto& [rows, depth] : {std::pair<int64_t, int64_t>{97, 2901}, {2, 43001}}) {
+    const HostMatrix x = random_matrix(rows, depth, 3), w = random_matrix(18, depth, 4);
+    const HostMatrix out = product(x, w, GetParam());
+    for (const int64_t r : {int64_t{0}, rows - 1}) {
+      for (const int64_t c : {0, 15, 16, 17}) {
+        float chain = 0.0f;
+        for (int64_t k = 0; k < depth; ++k) chain = std::fma(x.at(r, k), w.at(c, k), chain);
+        ASSERT_EQ(out.at(r, c), chain) << r << " " << c;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, GemmOf, ::testing::ValuesIn(kernels::supported_isas()),
                          [](const auto& which) { return std::string(kernels::name_of(which.param)); });
 

@@ -149,6 +149,19 @@ TEST(NearestNeighbour, ExcludesNothingForMinusOneAndNaNNeverWins) {
   EXPECT_EQ(broken.indices[5], -1);
 }
 
+TEST(NearestNeighbour, FindsTheSameWhereTheDepthIsPackedInGroups) {
+  const HostMatrix rows = unit(random_matrix(290, 2901, 31));
+  const Neighbours found = among_themselves(rows);
+  for (const int64_t q : {0, 100, 289}) {
+    HostMatrix single(1, 2901);
+    std::copy_n(rows.view().row(q), 2901, single.values.begin());
+    Neighbours alone(1);
+    search(single, rows, 0, 290, {q}, alone);
+    EXPECT_EQ(found.values[static_cast<size_t>(q)], alone.values[0]);
+    EXPECT_EQ(found.indices[static_cast<size_t>(q)], alone.indices[0]);
+  }
+}
+
 TEST(NearestNeighbour, IsTheSameForAnyNumberOfThreads) {
   const HostMatrix rows = unit(random_matrix(333, 30, 25));
   const int before = omp_get_max_threads();

@@ -1,0 +1,38 @@
+#include "kernels/packed_rows.h"
+
+#include <algorithm>
+
+namespace orthant::kernels {
+
+void PackedRows::pack(const float* x, int64_t row_stride, int64_t first, int64_t depth) {
+  first_ = first;
+  depth_ = depth;
+  for (int64_t k = 0; k < depth; k += depth_part_) {
+    ops_.pack_rows(x + first + k, row_stride, rows_, std::min(depth_part_, depth - k),
+                   strips_ + k * padded_rows_);
+  }
+}
+
+void PackedRows::multiply(const PackedWeights& weights, int64_t first_panel, int64_t panel_count, Sums start,
+                          Sums between, Sums out) const {
+  constexpr int64_t kPanel = PackedWeights::kPanel;
+  for (int64_t k = 0; k < depth_; k += depth_part_) {
+    const int64_t part = std::min(depth_part_, depth_ - k);
+    const Sums from = k == 0 ? start : between, to = k + part == depth_ ? out : between;
+    ops_.multiply({.strips = strips_ + k * padded_rows_,
+                   .rows = rows_,
+                   .depth = part,
+                   .panels = weights.panel(first_panel) + (first_ + k) * kPanel,
+                   .panel_stride = weights.depth() * kPanel,
+                   .panel_count = panel_count,
+                   .start = from.data,
+                   .start_stride = from.stride,
+                   .out = to.data,
+                   .out_stride = to.stride});
+  }
+  for (int64_t r = 0; r < rows_ && depth_ == 0; ++r) {
+    std::fill_n(out.data + r * out.stride, panel_count * kPanel, 0.0f);
+  }
+}
+
+}  // namespace orthant::kernels
