@@ -11,8 +11,8 @@
 #include <span>
 #include <string_view>
 
-#include "models/formats/mapped_file.h"
 #include "runtime/core/error.h"
+#include "runtime/storage/file.h"
 
 namespace orthant::models {
 

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "models/formats/dequantise.h"
-#include "models/formats/mapped_file.h"
+#include "runtime/storage/file.h"
 
 namespace orthant::models {
 

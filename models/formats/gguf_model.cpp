@@ -113,6 +113,9 @@ ModelConfig read_config(const GgufFile& file) {
       static_cast<float>(file.real(prefix + "attention.layer_norm_rms_epsilon").value_or(1e-5));
   config.tied_embeddings = !file.tensors().contains("output.weight");
   config.qkv_bias = file.tensors().contains("blk.0.attn_q.bias");
+  if (const auto window = file.integer(prefix + "attention.sliding_window"); window && *window > 0) {
+    config.context_length = std::min(config.context_length, *window);
+  }
   check_config(config, file.path());
   refuse_variants(file, prefix, config);
   config.rope_scaling = read_scaling(file, prefix, config);

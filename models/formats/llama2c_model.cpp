@@ -8,12 +8,12 @@
 #include <mutex>
 
 #include "models/formats/byte_cursor.h"
-#include "models/formats/mapped_file.h"
 #include "models/formats/model_tensors.h"
 #include "models/formats/rope_layout.h"
 #include "runtime/core/dtype.h"
 #include "runtime/core/error.h"
 #include "runtime/core/hash.h"
+#include "runtime/storage/file.h"
 
 namespace orthant::models {
 namespace {

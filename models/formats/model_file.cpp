@@ -6,9 +6,10 @@
 
 #include "models/formats/gguf.h"
 #include "models/formats/gguf_model.h"
+#include "models/formats/hf_model.h"
 #include "models/formats/llama2c_model.h"
-#include "models/formats/mapped_file.h"
 #include "runtime/core/error.h"
+#include "runtime/storage/file.h"
 
 namespace orthant::models {
 namespace {
@@ -29,6 +30,7 @@ std::unique_ptr<ModelFile> open_model_file(const std::string& path) {
                                 .why = "no such file or directory",
                                 .suggestion = "check the path"});
   }
+  if (std::filesystem::is_directory(path)) return open_hf_model(path);
   if (is_gguf(MappedFile(path).bytes())) return open_gguf_model(path);
   const std::string extension = std::filesystem::path(path).extension().string();
   if (extension == ".bin") return open_llama2c_model(path);

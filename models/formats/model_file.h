@@ -18,8 +18,8 @@
 
 namespace orthant::models {
 
-// The Llama 3 frequency scaling; factor 1: none. With original_context 0 every frequency is divided by the factor
-// (linear scaling), as the formula gives it.
+// The Llama 3 frequency scaling; factor 1: none. With original_context 0 every frequency is divided by the
+// factor (linear scaling), as the formula gives it.
 struct RopeScaling {
   double factor = 1.0;
   double low_frequency_factor = 1.0;
@@ -37,7 +37,7 @@ struct ModelConfig {
   int64_t head_dim = 0;
   int64_t d_mlp = 0;
   int64_t vocabulary = 0;
-  int64_t context_length = 0;
+  int64_t context_length = 0;  // at most the sliding window where there is one, so that attention is full
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
   float rms_epsilon = 1e-5f;

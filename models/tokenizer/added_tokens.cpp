@@ -2,18 +2,35 @@
 
 #include <algorithm>
 
+#include "models/tokenizer/utf8.h"
+
 namespace orthant::models {
 namespace {
 
-bool is_ascii_space(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
+size_t after_white_space(std::string_view text, size_t at) {
+  while (at < text.size()) {
+    const Utf8Step step = next_character(text.substr(at));
+    if (!step.well_formed || !is_white_space(step.codepoint)) break;
+    at += step.bytes;
+  }
+  return at;
+}
+
+size_t before_white_space(std::string_view text, size_t from, size_t at) {
+  while (at > from) {
+    size_t begin = at - 1;
+    while (begin > from && (static_cast<uint8_t>(text[begin]) & 0xC0) == 0x80) --begin;  // to the first byte
+    if (!is_white_space(next_character(text.substr(begin)).codepoint)) break;
+    at = begin;
+  }
+  return at;
 }
 
 AddedTokenMatch widened(const AddedToken& token, std::string_view text, size_t from, size_t begin) {
-  AddedTokenMatch match{begin, begin + token.text.size(), token.id};
-  while (token.strip_left && match.begin > from && is_ascii_space(text[match.begin - 1])) --match.begin;
-  while (token.strip_right && match.end < text.size() && is_ascii_space(text[match.end])) ++match.end;
-  return match;
+  const size_t end = begin + token.text.size();
+  return {.begin = token.strip_left ? before_white_space(text, from, begin) : begin,
+          .end = token.strip_right ? after_white_space(text, end) : end,
+          .id = token.id};
 }
 
 }  // namespace

@@ -113,6 +113,7 @@ std::unique_ptr<Tokenizer> sentence_piece(const GgufFile& file, std::span<const 
   parts.unknown = special_id(file, "tokenizer.ggml.unknown_token_id", tokens.size());
   const bool prefix = file.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
   parts.prefix_space = prefix ? PrefixSpace::kEveryStretch : PrefixSpace::kNever;
+  parts.strips_leading_space = prefix;
   return make_sentence_piece_bpe(std::move(parts), file.path());
 }
 

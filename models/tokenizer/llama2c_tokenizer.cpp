@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "models/formats/byte_cursor.h"
-#include "models/formats/mapped_file.h"
 #include "models/tokenizer/sentence_piece_bpe.h"
 #include "runtime/core/error.h"
+#include "runtime/storage/file.h"
 
 namespace orthant::models {
 namespace {

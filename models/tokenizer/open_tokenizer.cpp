@@ -4,11 +4,12 @@
 #include <vector>
 
 #include "models/formats/gguf.h"
-#include "models/formats/mapped_file.h"
 #include "models/tokenizer/gguf_tokenizer.h"
+#include "models/tokenizer/hf_tokenizer.h"
 #include "models/tokenizer/llama2c_tokenizer.h"
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/core/error.h"
+#include "runtime/storage/file.h"
 
 namespace orthant::models {
 namespace {
@@ -44,6 +45,8 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& model_path, const s
                                 .why = "no such file or directory",
                                 .suggestion = "check the path"});
   }
+  if (fs::is_directory(path)) return open_hf_tokenizer((fs::path(path) / "tokenizer.json").string());
+  if (fs::path(path).extension() == ".json") return open_hf_tokenizer(path);
   if (is_gguf(MappedFile(path).bytes())) return open_gguf_tokenizer(path);
   if (fs::path(path).extension() == ".bin") return open_llama2c_tokenizer(path);
   throw Error(ExitCode::kData,

@@ -93,6 +93,7 @@ class SentencePieceBpe final : public Tokenizer {
   SentencePieceBpe(SentencePieceParts parts, const std::string& path)
       : unknown_(parts.unknown.value_or(kNoToken)),
         prefix_space_(parts.prefix_space),
+        strips_leading_space_(parts.strips_leading_space),
         prefix_unless_present_(parts.prefix_unless_present),
         split_at_spaces_(parts.split_at_spaces),
         marks_spaces_(std::ranges::any_of(
@@ -118,7 +119,7 @@ class SentencePieceBpe final : public Tokenizer {
     }
     int64_t replacements = 0;
     std::string text = replace_invalid_utf8(bytes, replacements);
-    if (prefix_space_ != PrefixSpace::kNever && text.starts_with(' ')) text.erase(0, 1);
+    if (strips_leading_space_ && text.starts_with(' ')) text.erase(0, 1);
     return text;
   }
 
@@ -216,6 +217,7 @@ class SentencePieceBpe final : public Tokenizer {
 
   int32_t unknown_;
   PrefixSpace prefix_space_;
+  bool strips_leading_space_;
   bool prefix_unless_present_;
   bool split_at_spaces_;
   bool marks_spaces_;

@@ -34,6 +34,7 @@ struct SentencePieceParts {
   std::vector<std::pair<std::string, std::string>> merges;  // by rank, as the file writes them
   std::optional<int32_t> unknown;
   PrefixSpace prefix_space = PrefixSpace::kEveryStretch;
+  bool strips_leading_space = true;    // decoding takes a space off the front of the text
   bool prefix_unless_present = false;  // no prefix where the text begins with a space
   bool split_at_spaces = false;        // every space begins a piece that merges do not leave
 };

@@ -1,5 +1,6 @@
 #include "models/tokenizer/utf8.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "models/tokenizer/tokenizer.h"
@@ -62,6 +63,15 @@ size_t first_ill_formed(std::string_view text) {
     at += step.bytes;
   }
   return std::string_view::npos;
+}
+
+bool is_white_space(uint32_t codepoint) {
+  if (codepoint < 0x80) return codepoint == 0x20 || (codepoint >= 0x09 && codepoint <= 0x0D);
+  if (codepoint >= 0x2000 && codepoint <= 0x200A) return true;
+  for (const uint32_t space : {0x85u, 0xA0u, 0x1680u, 0x2028u, 0x2029u, 0x202Fu, 0x205Fu, 0x3000u}) {
+    if (codepoint == space) return true;
+  }
+  return false;
 }
 
 void append_utf8(std::string& text, uint32_t codepoint) {

@@ -20,7 +20,10 @@ struct Utf8Step {
 // Where the first ill-formed sequence begins; npos: nowhere.
 [[nodiscard]] size_t first_ill_formed(std::string_view text);
 
-// The same with its characters in order; `codepoint` is a Unicode scalar value.
+// The White_Space property of Unicode.
+[[nodiscard]] bool is_white_space(uint32_t codepoint);
+
+// `codepoint` is a Unicode scalar value.
 void append_utf8(std::string& text, uint32_t codepoint);
 
 }  // namespace orthant::models
