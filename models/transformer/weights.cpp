@@ -5,34 +5,8 @@
 #include <algorithm>
 #include <string>
 
-#include "runtime/core/error.h"
-
 namespace orthant::models {
 namespace {
-
-void require_positive(std::string_view field, int64_t value) {
-  if (value >= 1) return;
-  throw Error(ExitCode::kConfig, {.problem = fmt::format("the model's {} is {}", field, value),
-                                  .why = "it must be at least 1",
-                                  .suggestion = "the file is not a complete language model"});
-}
-
-void check_config(const ModelConfig& config) {
-  require_positive("d_model", config.d_model);
-  require_positive("number of layers", config.layers);
-  require_positive("number of heads", config.heads);
-  require_positive("number of key-value heads", config.kv_heads);
-  require_positive("head dimension", config.head_dim);
-  require_positive("d_mlp", config.d_mlp);
-  require_positive("vocabulary", config.vocabulary);
-  if (config.heads % config.kv_heads != 0 || config.head_dim % 2 != 0) {
-    throw Error(ExitCode::kConfig,
-                {.problem = fmt::format("{} heads of dimension {} with {} key-value heads", config.heads,
-                                        config.head_dim, config.kv_heads),
-                 .why = "key-value heads must divide the heads and the dimension must be even",
-                 .suggestion = "the file is not a model of the Llama family"});
-  }
-}
 
 // Reads tensors one by one through a single scratch buffer.
 class WeightReader {
@@ -89,7 +63,6 @@ BlockWeights read_block(WeightReader& reader, const ModelConfig& config, int64_t
 
 Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Stream& stream) {
   const ModelConfig& config = file.config();
-  check_config(config);
   WeightReader reader(file, memory, stream);
   Weights weights;
   weights.config = config;

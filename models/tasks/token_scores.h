@@ -1,0 +1,53 @@
+// Log-probabilities of chosen next tokens, with logits formed a block of rows at a time.
+//
+// A score depends on its own sequence alone, bit for bit. One thread; one task at a time.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "models/transformer/forward.h"
+
+namespace orthant::models {
+
+struct TokenScore {
+  double log_prob = 0.0;  // natural logarithm
+  bool greedy = false;    // the token is the most probable one, ties to the lowest
+};
+
+class TokenScorer {
+ public:
+  // Logits of so many rows are held at a time.
+  static constexpr int64_t kLogitRows = 128;
+
+  // `weights` outlives the object; `limits` as for RunState.
+  TokenScorer(const Weights& weights, RunLimits limits, Memory& memory, Stream& stream);
+
+  // How probable targets[i] is after row rows[i] of the batch.
+  [[nodiscard]] std::vector<TokenScore> score(const TokenBatch& batch, std::span<const int64_t> rows,
+                                              std::span<const int32_t> targets,
+                                              std::span<const EditAt> edits = {});
+
+  [[nodiscard]] RunState& state() { return state_; }
+
+ private:
+  const Weights& weights_;
+  Stream& stream_;
+  RunState state_;
+  Tensor<float, 2> logits_;  // [kLogitRows, vocabulary]
+};
+
+// A batch of sequences end to end, built one by one.
+class BatchBuilder {
+ public:
+  void add(std::span<const int32_t> ids);
+  void clear();
+  [[nodiscard]] TokenBatch batch() const { return {ids_, offsets_}; }
+  [[nodiscard]] int64_t tokens() const { return static_cast<int64_t>(ids_.size()); }
+
+ private:
+  std::vector<int32_t> ids_;
+  std::vector<int64_t> offsets_ = {0};
+};
+
+}  // namespace orthant::models

@@ -1,0 +1,72 @@
+#include "models/tasks/window_perplexity.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "runtime/core/error.h"
+
+namespace orthant::models {
+namespace {
+
+// Tokens of one forward: enough rows for the products, few enough to keep memory small.
+constexpr int64_t kForwardTokens = 2048;
+
+double mean_nll(std::span<const TokenScore> scores) {
+  double sum = 0.0;
+  for (const TokenScore& score : scores) sum -= score.log_prob;
+  return sum / static_cast<double>(scores.size());
+}
+
+}  // namespace
+
+int64_t count_windows(int64_t tokens, int64_t window, int64_t max_windows, int64_t context_length) {
+  if (window < 2 || window > context_length) {
+    throw Error(ExitCode::kConfig, {.problem = fmt::format("window = {}", window),
+                                    .why = fmt::format("the model's context is {} tokens", context_length),
+                                    .suggestion = fmt::format("use 2 to {}", context_length)});
+  }
+  const int64_t windows = tokens / window;
+  if (windows == 0) {
+    throw Error(ExitCode::kConfig, {.problem = fmt::format("no whole window of {} tokens", window),
+                                    .why = fmt::format("the text has {} tokens", tokens),
+                                    .suggestion = "use a smaller --window or a longer text"});
+  }
+  return max_windows > 0 ? std::min(windows, max_windows) : windows;
+}
+
+std::vector<double> window_nll(const Weights& weights, std::span<const int32_t> ids, int64_t window,
+                               Share share, const std::function<void(int64_t)>& progress, Memory& memory,
+                               Stream& stream) {
+  std::vector<double> nll;
+  if (share.count == 0) return nll;
+  const int64_t together = std::clamp<int64_t>(kForwardTokens / window, 1, share.count);
+  TokenScorer scorer(weights, {together * window, together, window}, memory, stream);
+  for (int64_t first = share.first; first < share.end(); first += together) {
+    BatchBuilder builder;
+    std::vector<int64_t> rows;
+    std::vector<int32_t> targets;
+    for (int64_t w = first; w < std::min(first + together, share.end()); ++w) {
+      const auto text = ids.subspan(static_cast<size_t>(w * window), static_cast<size_t>(window));
+      for (int64_t i = 0; i + 1 < window; ++i) rows.push_back(builder.tokens() + i);
+      targets.insert(targets.end(), text.begin() + 1, text.end());
+      builder.add(text);
+    }
+    const std::vector<TokenScore> scores = scorer.score(builder.batch(), rows, targets);
+    const auto scored = static_cast<size_t>(window - 1);
+    for (size_t begin = 0; begin < scores.size(); begin += scored) {
+      nll.push_back(mean_nll(std::span(scores).subspan(begin, scored)));
+    }
+    progress(static_cast<int64_t>(nll.size()));
+  }
+  return nll;
+}
+
+double perplexity_of(std::span<const double> window_nll) {
+  return std::exp(std::accumulate(window_nll.begin(), window_nll.end(), 0.0) /
+                  static_cast<double>(window_nll.size()));
+}
+
+}  // namespace orthant::models

@@ -1,0 +1,136 @@
+#include "models/text/documents.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <vector>
+
+#include "models/tokenizer/tokenizer.h"
+#include "runtime/core/error.h"
+
+namespace orthant::models {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_text(const fs::path& path) {
+  return path.extension() == ".txt" || path.extension() == ".jsonl";
+}
+
+std::vector<fs::path> files_of(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) {
+    throw Error(ExitCode::kIo, {.problem = fmt::format("no text at {}", path),
+                                .why = error ? error.message() : "no such file or directory",
+                                .suggestion = "give a .txt, a .jsonl or a directory of them"});
+  }
+  if (!fs::is_directory(status)) return {path};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file() && is_text(entry.path())) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  if (files.empty()) {
+    throw Error(ExitCode::kConfig, {.problem = fmt::format("no text in {}", path),
+                                    .why = "the directory holds no .txt and no .jsonl",
+                                    .suggestion = "give a directory with text files"});
+  }
+  return files;
+}
+
+std::ifstream open_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    throw Error(ExitCode::kIo, {.problem = fmt::format("{} cannot be read", path.string()),
+                                .why = "the operating system refused to open it"});
+  }
+  return file;
+}
+
+[[noreturn]] void throw_bad_line(const fs::path& path, int64_t line, const std::string& why) {
+  throw Error(ExitCode::kData,
+              {.problem = fmt::format("{}, line {} is not usable", path.string(), line),
+               .why = why,
+               .suggestion = "each line must be a JSON object; name the field with --text_field"});
+}
+
+std::string field_of_line(const std::string& line, const std::string& field, const fs::path& path,
+                          int64_t number) {
+  boost::system::error_code error;
+  const boost::json::value value = boost::json::parse(line, error);
+  if (error) throw_bad_line(path, number, error.message());
+  if (!value.is_object()) throw_bad_line(path, number, "no JSON object");
+  const boost::json::value* text = value.as_object().if_contains(field);
+  if (text == nullptr) throw_bad_line(path, number, fmt::format("there is no field \"{}\"", field));
+  if (!text->is_string()) throw_bad_line(path, number, fmt::format("the field \"{}\" is no string", field));
+  return {text->as_string().begin(), text->as_string().end()};
+}
+
+bool is_blank(const std::string& line) {
+  return line.find_first_not_of(" \t\r\f\v") == std::string::npos;
+}
+
+// Each returns false when the visitor wants no more.
+using Visit = std::function<bool(const std::string&)>;
+
+bool visit_json_lines(const fs::path& path, const std::string& field, const Visit& visit) {
+  std::ifstream file = open_text(path);
+  std::string line;
+  for (int64_t number = 1; std::getline(file, line); ++number) {
+    if (is_blank(line)) continue;
+    if (!visit(field_of_line(line, field, path, number))) return false;
+  }
+  return true;
+}
+
+bool visit_paragraphs(const fs::path& path, const Visit& visit) {
+  std::ifstream file = open_text(path);
+  std::string line;
+  std::string paragraph;
+  while (std::getline(file, line)) {
+    if (!is_blank(line)) {
+      paragraph += (paragraph.empty() ? "" : "\n") + line;
+      continue;
+    }
+    if (!paragraph.empty() && !visit(paragraph)) return false;
+    paragraph.clear();
+  }
+  return paragraph.empty() || visit(paragraph);
+}
+
+bool visit_file(const fs::path& path, const TextSource& source, const Visit& visit) {
+  if (path.extension() == ".jsonl") return visit_json_lines(path, source.field, visit);
+  if (source.split == TextSplit::kParagraph) return visit_paragraphs(path, visit);
+  std::ifstream file = open_text(path);
+  return visit(std::string(std::istreambuf_iterator<char>(file), {}));
+}
+
+}  // namespace
+
+TextSplit text_split_from_name(const std::string& name) {
+  if (name == "file") return TextSplit::kFile;
+  if (name == "paragraph") return TextSplit::kParagraph;
+  throw Error(ExitCode::kConfig, {.problem = fmt::format("unknown text split \"{}\"", name),
+                                  .why = "",
+                                  .suggestion = "use file or paragraph"});
+}
+
+void visit_documents(const TextSource& source, TextCounts& counts,
+                     const std::function<bool(std::string)>& visit) {
+  const auto counted = [&](const std::string& raw) {
+    ++counts.documents;
+    if (raw.empty()) ++counts.empty_documents;
+    return visit(replace_invalid_utf8(raw, counts.invalid_utf8));
+  };
+  for (const fs::path& path : files_of(source.path)) {
+    if (!visit_file(path, source, counted)) return;
+  }
+}
+
+}  // namespace orthant::models
