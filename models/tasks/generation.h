@@ -16,7 +16,7 @@ struct GenerationOptions {
   int64_t max_new_tokens = 32;
   double temperature = 0.0;  // 0: greedy, ties to the lowest token
   uint64_t seed = 0;
-  std::optional<int32_t> stop;         // ends a continuation and is its last token
+  std::optional<int32_t> stop = {};    // ends a continuation and is its last token
   std::span<const EditAt> edits = {};  // applied to prompt and new tokens alike
 };
 

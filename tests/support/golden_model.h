@@ -8,9 +8,11 @@
 #include <boost/json/value_to.hpp>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "models/tokenizer/tokenizer.h"
 #include "models/transformer/forward.h"
 #include "tests/support/shared_files.h"
 #include "tests/support/test_model.h"
@@ -38,6 +40,11 @@ inline const models::Weights& golden_weights() {
     return models::load_weights(*models::open_model_file(test_model()), {}, test_memory(), stream);
   }();
   return weights;
+}
+
+inline const models::Tokenizer& golden_tokenizer() {
+  static const std::unique_ptr<models::Tokenizer> tokenizer = models::open_tokenizer(test_model());
+  return *tokenizer;
 }
 
 }  // namespace orthant::testing

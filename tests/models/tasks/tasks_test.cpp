@@ -1,0 +1,177 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "models/tasks/edit_effect.h"
+#include "models/tasks/generation.h"
+#include "models/tasks/pair_scoring.h"
+#include "models/tasks/window_perplexity.h"
+#include "runtime/core/error.h"
+#include "tests/support/letter_tokenizer.h"
+#include "tests/support/reference_forward.h"
+
+namespace orthant {
+namespace {
+
+using models::HookSite;
+using testing::MemoryModel;
+using testing::varied_config;
+
+constexpr auto kQuiet = [](int64_t) {};
+
+class Tasks : public ::testing::Test {
+ protected:
+  // log p(ids[t + 1] | ids[..t]) for all but the last, from the formulas.
+  [[nodiscard]] std::vector<double> reference_log_probs(const std::vector<int32_t>& ids) const {
+    std::vector<testing::Rows> ignored;
+    const testing::Rows logits = testing::ReferenceForward(model).logits(ids, ignored);
+    std::vector<double> result;
+    for (size_t t = 0; t + 1 < ids.size(); ++t) {
+      double sum = 0.0;
+      for (const double logit : logits[t]) sum += std::exp(logit);
+      result.push_back(logits[t][static_cast<size_t>(ids[t + 1])] - std::log(sum));
+    }
+    return result;
+  }
+  static std::vector<int32_t> tokens(int64_t count, int32_t seed) {
+    std::vector<int32_t> ids;
+    for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>((i * i * 5 + i + seed) % 11));
+    return ids;
+  }
+
+  Memory memory;
+  Stream stream;
+  MemoryModel model{varied_config()};
+  models::Weights weights = models::load_weights(model, {}, memory, stream);
+};
+
+TEST_F(Tasks, WindowNllMatchesTheFormulasWhateverTheShare) {
+  const auto ids = tokens(105, 3);
+  ASSERT_EQ(models::count_windows(105, 20, 0, 512), 5);
+  const auto nll = models::window_nll(weights, ids, 20, {0, 5}, kQuiet, memory, stream);
+  for (int64_t w = 0; w < 5; ++w) {
+    const auto log_probs = reference_log_probs({ids.begin() + w * 20, ids.begin() + (w + 1) * 20});
+    double mean = 0.0;
+    for (const double value : log_probs) mean -= value / 19.0;
+    EXPECT_NEAR(nll[static_cast<size_t>(w)], mean, 5e-5);
+    EXPECT_EQ(models::window_nll(weights, ids, 20, {w, 1}, kQuiet, memory, stream)[0],
+              nll[static_cast<size_t>(w)]);
+  }
+  EXPECT_TRUE(models::window_nll(weights, ids, 20, {5, 0}, kQuiet, memory, stream).empty());
+}
+
+TEST_F(Tasks, WindowsThatCannotBeAreRefused) {
+  EXPECT_EQ(models::count_windows(105, 20, 3, 512), 3);
+  EXPECT_THROW((void)models::count_windows(19, 20, 0, 512), Error);
+  EXPECT_THROW((void)models::count_windows(1000, 513, 0, 512), Error);
+  EXPECT_THROW((void)models::count_windows(1000, 1, 0, 512), Error);
+}
+
+TEST_F(Tasks, PairScoresMatchTheFormulasAndDoNotDependOnOtherPairs) {
+  std::vector<models::TokenPair> pairs = {
+      {{1, 2, 3}, {4, 5}}, {{1, 2, 3}, {9}}, {{1, 2, 3}, {4}}, {{7}, tokens(40, 1)}};
+  const auto scores = models::score_pairs(weights, pairs, kQuiet, memory, stream);
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    std::vector<int32_t> ids = pairs[i].context;
+    ids.insert(ids.end(), pairs[i].continuation.begin(), pairs[i].continuation.end());
+    const auto log_probs = reference_log_probs(ids);
+    double sum = 0.0;
+    for (size_t t = pairs[i].context.size() - 1; t < log_probs.size(); ++t) sum += log_probs[t];
+    EXPECT_NEAR(scores[i].log_prob, sum, 1e-3);
+    EXPECT_EQ(scores[i].tokens, static_cast<int64_t>(pairs[i].continuation.size()));
+    EXPECT_EQ(
+        models::score_pairs(weights, std::span(pairs).subspan(i, 1), kQuiet, memory, stream)[0].log_prob,
+        scores[i].log_prob);
+  }
+}
+
+TEST_F(Tasks, LongContextsAreCutOnTheLeft) {
+  const auto context = tokens(600, 2);
+  const std::vector<models::TokenPair> pairs = {{context, {4, 5}},
+                                                {{context.begin() + 89, context.end()}, {4, 5}}};
+  const auto scores = models::score_pairs(weights, pairs, kQuiet, memory, stream);
+  EXPECT_EQ(scores[0].log_prob, scores[1].log_prob);
+  const std::vector<models::TokenPair> endless = {{{1}, tokens(513, 2)}};
+  EXPECT_THROW((void)models::score_pairs(weights, endless, kQuiet, memory, stream), Error);
+}
+
+TEST_F(Tasks, PairsAreTokenisedAsTheHarnessDoes) {
+  const testing::LetterTokenizer plain, with_bos(true);
+  const auto pair = models::encode_pair(plain, "ab ", "cd");
+  EXPECT_EQ(pair.context, plain.encode("ab"));
+  EXPECT_EQ(pair.continuation, plain.encode("cd"));
+  EXPECT_EQ(models::encode_pair(plain, "", "cd").context, std::vector<int32_t>{1});
+  EXPECT_EQ(models::encode_pair(with_bos, "a", "b").context, (std::vector<int32_t>{1, 3}));
+  EXPECT_THROW((void)models::encode_pair(plain, "ab", "?"), Error);
+}
+
+// Adds a constant to every coordinate.
+class Shift : public ResidualEdit {
+ public:
+  explicit Shift(float amount) : amount_(amount) {}
+  void apply(Matrix<float> residual, std::span<const int32_t>, std::span<const int32_t>,
+             std::span<const int32_t>) override {
+    for (float& value : residual.span()) value += amount_ * static_cast<float>((&value - residual.data) % 5);
+  }
+
+ private:
+  float amount_;
+};
+
+TEST_F(Tasks, EditEffectsAreZeroForNoChangeAndAddUpOtherwise) {
+  models::BatchBuilder batch;
+  for (const int64_t length : {1, 150, 9}) batch.add(tokens(length, 4));
+  Shift nothing(0.0f), something(0.7f);
+  ResidualEdit* const edits[] = {&nothing, &something};
+  models::EditMeter meter(weights, {160, 3, 150}, 2, memory, stream);
+  const auto effects = meter.measure(batch.batch(), {1, HookSite::kResidPost}, edits);
+  ASSERT_EQ(effects.rows.size(), 149u + 8u);
+  EXPECT_EQ(effects.rows.front(), 1);
+  EXPECT_EQ(effects.edits[0].nll, effects.original_nll);
+  for (const double kl : effects.edits[0].kl) EXPECT_EQ(kl, 0.0);
+  double mean_kl = 0.0;
+  for (const double kl : effects.edits[1].kl) mean_kl += kl / 157.0;
+  EXPECT_GT(mean_kl, 1e-3);
+  for (const double kl : effects.edits[1].kl) EXPECT_GT(kl, -1e-6);
+  const auto log_probs = reference_log_probs(tokens(150, 4));
+  for (size_t i = 0; i < 149; ++i) EXPECT_NEAR(effects.original_nll[i], -log_probs[i], 1e-4);
+}
+
+TEST_F(Tasks, GenerationDoesNotDependOnTheBatchAndStops) {
+  const std::vector<std::vector<int32_t>> prompts = {{1, 2, 3}, tokens(40, 5), {9}};
+  const models::GenerationOptions options{.max_new_tokens = 30};
+  const auto together = models::generate(weights, prompts, options, memory, stream);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_EQ(together[i].size(), 30u);
+    EXPECT_EQ(models::generate(weights, std::span(prompts).subspan(i, 1), options, memory, stream)[0],
+              together[i]);
+  }
+  const int32_t stop = together[1][4];
+  const auto stopped =
+      models::generate(weights, prompts, {.max_new_tokens = 30, .stop = stop}, memory, stream);
+  const auto first = std::find(together[1].begin(), together[1].end(), stop);
+  EXPECT_EQ(stopped[1], std::vector<int32_t>(together[1].begin(), first + 1));
+}
+
+TEST_F(Tasks, SamplingIsReproducibleAndFollowsTheSeed) {
+  const std::vector<std::vector<int32_t>> prompts = {{1, 2, 3}};
+  const auto sampled = [&](uint64_t seed, double temperature) {
+    return models::generate(weights, prompts,
+                            {.max_new_tokens = 40, .temperature = temperature, .seed = seed}, memory,
+                            stream)[0];
+  };
+  EXPECT_EQ(sampled(1, 1.0), sampled(1, 1.0));
+  EXPECT_NE(sampled(1, 1.0), sampled(2, 1.0));
+  EXPECT_EQ(sampled(1, 1e-6), sampled(1, 0.0));
+}
+
+TEST_F(Tasks, GenerationEndsWhereTheContextDoes) {
+  const std::vector<std::vector<int32_t>> prompts = {tokens(508, 5)};
+  EXPECT_EQ(models::generate(weights, prompts, {.max_new_tokens = 30}, memory, stream)[0].size(), 4u);
+  const std::vector<std::vector<int32_t>> full = {tokens(512, 5)}, none = {{}};
+  EXPECT_THROW((void)models::generate(weights, full, {}, memory, stream), Error);
+  EXPECT_THROW((void)models::generate(weights, none, {}, memory, stream), Error);
+}
+
+}  // namespace
+}  // namespace orthant
