@@ -21,7 +21,8 @@ constexpr double kIterations = 250e3;
 // The empty assembly keeps the compiler from folding a chain, and each chain in a register.
 [[gnu::target("avx2,fma")]] void avx2_chains() {
   __m256 sums[kAvxChains];
-  for (__m256& sum : sums) sum = _mm256_set1_ps(1.0f);
+#pragma GCC unroll 12
+  for (int c = 0; c < kAvxChains; ++c) sums[c] = _mm256_set1_ps(1.0f);
   const __m256 factor = _mm256_set1_ps(0.999999f), addend = _mm256_set1_ps(1e-6f);
   for (int i = 0; i < static_cast<int>(kIterations); ++i) {
 #pragma GCC unroll 12
@@ -34,7 +35,8 @@ constexpr double kIterations = 250e3;
 
 [[gnu::target("avx512f")]] void avx512_chains() {
   __m512 sums[kAvx512Chains];
-  for (__m512& sum : sums) sum = _mm512_set1_ps(1.0f);
+#pragma GCC unroll 24
+  for (int c = 0; c < kAvx512Chains; ++c) sums[c] = _mm512_set1_ps(1.0f);
   const __m512 factor = _mm512_set1_ps(0.999999f), addend = _mm512_set1_ps(1e-6f);
   for (int i = 0; i < static_cast<int>(kIterations); ++i) {
 #pragma GCC unroll 24
