@@ -12,6 +12,7 @@
 
 #include "runtime/core/error.h"
 #include "runtime/core/hash.h"
+#include "runtime/job/faults.h"
 #include "runtime/storage/checkpoint_manifest.h"
 #include "runtime/storage/checkpoint_shard.h"
 #include "runtime/storage/file.h"
@@ -128,6 +129,7 @@ Checkpoints::Outcome Checkpoints::write_and_commit(const CheckpointPoint& point,
       make_directory(directory_);
       temporary = free_name(directory_, checkpoint_name(point.step) + ".tmp.");
       make_directory(directory_ + "/" + temporary);
+      fault_point("checkpoint.mkdir");
       begun.problem = save_id_of_0 + temporary;
     });
   }
@@ -184,9 +186,13 @@ void Checkpoints::commit(const std::string& temporary, const std::string& save_i
       "{:%FT%TZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()))));
   for (const WrittenShard& shard : shards) *manifest.add_files() = shard.file();
   compose_tensors(shards, manifest);
+  fault_point("checkpoint.before_manifest");
   write_manifest(directory_ + "/" + temporary, manifest);
+  fault_point("checkpoint.after_manifest");
   (void)read_manifest(directory_ + "/" + temporary);  // also compares the size of every shard
+  fault_point("checkpoint.before_rename");
   appear(directory_, temporary, checkpoint_name(point.step));
+  fault_point("checkpoint.after_rename");
 }
 
 void Checkpoints::retire_old(const std::string& newest) {
@@ -199,6 +205,7 @@ void Checkpoints::retire_old(const std::string& newest) {
       rename_path(directory_ + "/" + names[i], directory_ + "/" + std::string(kTrash) + names[i]);
     }
     sync_directory(directory_);
+    fault_point("checkpoint.during_retention");
     for (const std::string& name : names_in(directory_)) {
       const bool abandoned = name.starts_with("step-") && name.find(".tmp.") != std::string::npos;
       if (abandoned || name.starts_with(kTrash)) remove_path(directory_ + "/" + name);

@@ -11,6 +11,7 @@
 
 #include "runtime/core/error.h"
 #include "runtime/device/buffer.h"
+#include "runtime/job/faults.h"
 #include "runtime/storage/blocks.h"
 
 namespace orthant {
@@ -54,6 +55,7 @@ void write_slice(const TensorSlice& slice, int file, BlockWriter& writer, HostRo
     const int64_t rows = std::min(chunk_rows, slice.rows - first);
     const int64_t bytes = rows * row_bytes;
     const BlockPlace place = writer.append(host.rows(slice, first, bytes, row_bytes), bytes);
+    fault_point("checkpoint.mid_chunk");
     ManifestChunk& chunk = *tensor.add_chunks();
     chunk.set_file(file);
     chunk.set_block(writer.blocks() - 1);
@@ -135,6 +137,7 @@ WrittenShard write_checkpoint_shard(const std::string& directory, const ShardIde
                                     std::span<const TensorSlice> slices) {
   const std::string name = checkpoint_shard_name(identity.rank, identity.world);
   BlockWriter writer(directory + "/" + name, kCheckpointKind, header_text(identity));
+  fault_point("checkpoint.after_header");
   WrittenShard written;
   HostRows host;
   for (const TensorSlice& slice : slices) {
@@ -145,7 +148,9 @@ WrittenShard write_checkpoint_shard(const std::string& directory, const ShardIde
     for (const int64_t extent : slice.shape) tensor.add_shape(extent);
     if (slice.writes) write_slice(slice, identity.rank, writer, host, tensor);
   }
+  fault_point("checkpoint.before_fsync");
   const Hash128 hash = writer.finish();
+  fault_point("checkpoint.after_fsync");
   written.mutable_file()->set_name(name);
   written.mutable_file()->set_bytes(writer.file_bytes());
   written.mutable_file()->set_hash(to_hex(hash));

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "runtime/core/error.h"
+#include "runtime/job/faults.h"
 
 namespace orthant {
 namespace {
@@ -102,6 +103,7 @@ void File::write(const void* data, int64_t bytes) {
 }
 
 void File::write_at(const void* data, int64_t bytes, int64_t offset) {
+  if (const int refused = fault_errno("file.write"); refused != 0) fail(path_, "write", refused);
   int64_t done = 0;
   while (done < bytes) {
     const auto piece = static_cast<size_t>(std::min(bytes - done, kLargestTransfer));
@@ -119,12 +121,14 @@ void File::will_need(int64_t offset, int64_t bytes) const noexcept {
 }
 
 void File::sync() {
+  if (const int refused = fault_errno("file.fsync"); refused != 0) fail(path_, "bring to disk", refused);
   while (::fsync(descriptor_) != 0) {
     if (errno != EINTR) fail(path_, "bring to disk", errno);
   }
 }
 
 void File::close() {
+  if (const int refused = fault_errno("file.close"); refused != 0) fail(path_, "close", refused);
   // The descriptor is gone even when close fails, so it must not be closed again.
   if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail(path_, "close", errno);
 }

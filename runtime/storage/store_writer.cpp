@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "runtime/core/error.h"
+#include "runtime/job/faults.h"
 #include "runtime/storage/activation_store.h"
 #include "runtime/storage/sealed_json.h"
 
@@ -101,6 +102,7 @@ void StoreWriter::append(Matrix<const float> rows, const RowLabels& labels) {
 
 void StoreWriter::flush_block() {
   if (buffered_rows_ == 0) return;
+  fault_point("store.write");
   shard_->append(block_.data(), buffered_rows_ * description_.d_model * bytes_of(description_.dtype));
   buffered_rows_ = 0;
 }
@@ -123,6 +125,7 @@ void StoreWriter::publish() {
   append_labels();
   shard_->append(&counts, sizeof counts);
   shard_->finish();
+  fault_point("store.before_rename");
   rename_path(shard_->path(), path_ + "/" + shard_name(shard_first_));
   shard_.reset();
   labels_ = {};

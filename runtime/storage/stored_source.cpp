@@ -1,0 +1,68 @@
+#include "runtime/storage/stored_source.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "runtime/core/error.h"
+
+namespace orthant {
+namespace {
+
+// Held-out rows are measured in file order and fit in memory as a rule, so that measuring again reads
+// nothing.
+SampleOrder order_of(const StoredRows& stored, const RowSet& chosen, const StoredSourceOptions& options,
+                     bool shuffle) {
+  const int64_t row_bytes = stored.d_model() * bytes_of(stored.dtype());
+  return {chosen.counts(stored.block_rows()), std::max<int64_t>(options.window_bytes / row_bytes, 1), shuffle,
+          options.seed};
+}
+
+std::string identity_text(const StoredRows& stored, const StoredSourceOptions& options) {
+  const RowFilter& filter = options.filter;
+  return fmt::format(
+      "{}, without tokens [{}], positions [{}], norms over {} medians, holdout {}, {}", stored.identity(),
+      fmt::join(filter.token_ids, ","), fmt::join(filter.positions, ","), filter.norm_ratio, filter.holdout,
+      options.shuffle
+          ? fmt::format("shuffled by seed {} in windows of {} bytes", options.seed, options.window_bytes)
+          : "in file order");
+}
+
+}  // namespace
+
+StoredSource::StoredSource(std::unique_ptr<StoredRows> stored, StoredSourceOptions options, Memory& memory)
+    : stored_(std::move(stored)),
+      selection_(select_rows(*stored_, options.filter, memory)),
+      identity_(identity_text(*stored_, options)),
+      train_(*stored_, selection_.train, order_of(*stored_, selection_.train, options, options.shuffle),
+             memory),
+      holdout_(*stored_, selection_.holdout, order_of(*stored_, selection_.holdout, options, false), memory) {
+}
+
+int64_t StoredSource::rows(Split split) const {
+  return split == Split::kTrain ? train_.rows() : holdout_.rows();
+}
+
+void StoredSource::read(Split split, int64_t first, Matrix<float> into, RowLabels* labels) {
+  if (split == Split::kTrain) return train_.read(first, into, labels);
+  require(first + into.shape[0] <= holdout_.rows(), "held-out samples end with the split");
+  holdout_.read(first, into, labels);
+}
+
+std::unique_ptr<ActivationSource> open_array_or_store(const Source& config, uint64_t seed, Memory& memory) {
+  if (config.store().empty() == config.array().empty()) {
+    throw Error(ExitCode::kConfig, {.problem = "a source on disk is a store or an array",
+                                    .why = config.store().empty() ? "neither is given" : "both are given",
+                                    .suggestion = "Give source.store or source.array."});
+  }
+  StoredSourceOptions options{.filter = {}, .shuffle = config.shuffle(), .seed = seed};
+  options.filter.token_ids = {config.exclude().token_ids().begin(), config.exclude().token_ids().end()};
+  options.filter.positions = {config.exclude().positions().begin(), config.exclude().positions().end()};
+  if (options.filter.positions.empty()) options.filter.positions = {0};
+  options.filter.norm_ratio = config.exclude().norm_ratio();
+  options.filter.holdout = config.holdout();
+  std::unique_ptr<StoredRows> stored =
+      config.store().empty() ? open_array_rows(config.array()) : open_store_rows(config.store());
+  return std::make_unique<StoredSource>(std::move(stored), options, memory);
+}
+
+}  // namespace orthant
