@@ -55,8 +55,8 @@ void fold_decoder_norms(Dictionary& dictionary) {
   for (int64_t i = 0; i < dictionary.local_latents(); ++i) {
     const std::span<float> decoder(dictionary.decoder.view().row(i), width);
     const double norm = norm_of(decoder);
-    if (norm == 0.0) continue;
-    scale_all(decoder, 1.0 / norm);
+    // A row of norm 0 was never selected: its encoder row becomes 0 too.
+    if (norm > 0.0) scale_all(decoder, 1.0 / norm);
     scale_all({dictionary.encoder.view().row(i), width}, norm);
     scale_all({dictionary.encoder_bias.data() + i, 1}, norm);
   }
@@ -103,6 +103,9 @@ void initialize_dictionary(Dictionary& dictionary, EncoderInit init, uint64_t se
 }
 
 void fold_scaling(Dictionary& dictionary) {
+  // Decoder norms first: thresholds are of activations times the norm as trained, before 1 / scale changes
+  // it.
+  if (dictionary.rescale_acts_by_decoder_norm) fold_decoder_norms(dictionary);
   if (dictionary.input_scale != 1.0) {
     scale_all(dictionary.encoder.view().span(), dictionary.input_scale);
     scale_all(dictionary.decoder.view().span(), 1.0 / dictionary.input_scale);
@@ -113,8 +116,6 @@ void fold_scaling(Dictionary& dictionary) {
       dictionary.input_scaling == InputScaling::kExpectedAverageOnlyIn) {
     dictionary.input_scaling = InputScaling::kNone;
   }
-  // Scaling the whole decoder changed every norm alike, so ranks by a * norm did not change.
-  if (dictionary.rescale_acts_by_decoder_norm) fold_decoder_norms(dictionary);
 }
 
 namespace {
