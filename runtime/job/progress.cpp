@@ -39,10 +39,10 @@ ProgressStyle progress_style(std::string_view name, int rank) {
   return isatty(STDERR_FILENO) != 0 ? ProgressStyle::kBar : ProgressStyle::kLine;
 }
 
-std::string progress_line(std::string_view unit, const ProgressPoint& point) {
+std::string progress_line(std::string_view counted, const ProgressPoint& point) {
   const double share =
       point.total > 0 ? static_cast<double>(point.done) / static_cast<double>(point.total) : 0.0;
-  std::string line = fmt::format("{} {} [{:.0f}%]", unit, point.done, 100.0 * share);
+  std::string line = fmt::format("{} {} [{:.0f}%]", counted, point.done, 100.0 * share);
   if (!point.text.empty()) line += " " + point.text;
   if (point.tokens_per_second > 0) line += fmt::format(" | {} tok/s", rate(point.tokens_per_second));
   if (point.speed_of_light >= 0) line += fmt::format(" sol {:.0f}%", 100.0 * point.speed_of_light);

@@ -25,11 +25,11 @@ struct ProgressPoint {
 };
 
 // "step 1234 [34%] fvu 0.213 l0 64.0 dead 1.2% | 412k tok/s sol 41% | eta 00:23"
-[[nodiscard]] std::string progress_line(std::string_view unit, const ProgressPoint& point);
+[[nodiscard]] std::string progress_line(std::string_view counted, const ProgressPoint& point);
 
 class Progress {
  public:
-  Progress(ProgressStyle style, std::string_view unit) : style_(style), unit_(unit) {}
+  Progress(ProgressStyle style, std::string_view counted) : style_(style), unit_(counted) {}
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

@@ -468,6 +468,16 @@ void Trainer::calibrate_threshold(ActivationSource& source, int batches) {
   dictionary_.threshold = sum / batches;
 }
 
+double Trainer::orthogonality(const LatentPartition& partition) {
+  Memory memory;
+  const int64_t local = dictionary_.slice.count;
+  OrthogonalityPenalty penalty(
+      memory, d_model_, slices_of(dictionary_.latents, grid_->dictionary->size(), config_.virtual_shards),
+      config_.conventions.orthogonality_chunk, *world_->data, *grid_->dictionary);
+  Tensor<float, 2> gradient(memory, "orthogonality", {local, d_model_});
+  return penalty.evaluate(dictionary_.decoder.view(), partition, 0.0f, gradient.view(), stream_);
+}
+
 std::vector<TensorSlice> Trainer::state() {
   scalars_[kThreshold] = dictionary_.threshold;
   scalars_[kInputScale] = dictionary_.input_scale;

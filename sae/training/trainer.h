@@ -79,6 +79,9 @@ class Trainer : public Checkpointable {
   // batches from the next step on, without training.
   void calibrate_threshold(ActivationSource& source, int batches);
 
+  // The penalty of the present decoder over `partition`, also where the preset has no penalty.
+  [[nodiscard]] double orthogonality(const LatentPartition& partition);
+
   [[nodiscard]] int64_t steps_done() const { return steps_done_; }
   [[nodiscard]] const Dictionary& dictionary() const { return dictionary_; }
   [[nodiscard]] Dictionary& dictionary() { return dictionary_; }

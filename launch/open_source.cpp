@@ -1,0 +1,30 @@
+#include "launch/open_source.h"
+
+#include "runtime/core/error.h"
+#include "runtime/storage/stored_source.h"
+#include "sae/studies/synthetic_source.h"
+
+namespace orthant::launch {
+
+std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t seed, World&, Memory& memory,
+                                              Log&) {
+  const int given = static_cast<int>(config.has_store()) + static_cast<int>(config.has_array()) +
+                    static_cast<int>(config.has_model()) + static_cast<int>(config.has_synthetic());
+  if (given != 1) {
+    throw Error(
+        ExitCode::kConfig,
+        {.problem = given == 0 ? "no activation source is given" : "several activation sources are given",
+         .why = "a job reads exactly one",
+         .suggestion = "Give one of --source.store, --source.array, --source.model (with --source.text and "
+                       "--source.hook) or --source.synthetic.features."});
+  }
+  if (config.has_synthetic()) return std::make_unique<sae::SyntheticSource>(config.synthetic(), seed, memory);
+  if (config.has_model()) {
+    throw Error(ExitCode::kConfig, {.problem = "source.model cannot be trained on directly",
+                                    .why = "this build reads activations from disk or from a generator",
+                                    .suggestion = "Run `orthant harvest` and give --source.store."});
+  }
+  return open_array_or_store(config, seed, memory);
+}
+
+}  // namespace orthant::launch

@@ -1,0 +1,206 @@
+// `orthant train`: a dictionary from activations.
+
+#include <fmt/format.h>
+
+#include <array>
+#include <memory>
+
+#include "kernels/isa.h"
+#include "launch/config.pb.h"
+#include "launch/open_source.h"
+#include "launch/verb.h"
+#include "runtime/job/checkpoint_schedule.h"
+#include "runtime/job/metrics.h"
+#include "runtime/job/progress.h"
+#include "runtime/job/run_directory.h"
+#include "runtime/job/signals.h"
+#include "sae/exchange/load_dictionary.h"
+#include "sae/training/training_loop.h"
+#include "sae/training/training_result.h"
+
+namespace orthant::launch {
+namespace {
+
+namespace json = boost::json;
+
+sae::TrainerConfig trainer_config(const Common& common, const Train& own, MeshShape mesh, int64_t d_model) {
+  sae::TrainerConfig config;
+  config.conventions = sae::resolve_conventions(own.sae(), own.train());
+  config.seed = common.seed();
+  config.batch_tokens = own.train().batch_tokens();
+  config.steps = (own.train().tokens() + config.batch_tokens - 1) / config.batch_tokens;
+  config.micro_batches = own.train().micro_batches();
+  if (common.deterministic()) config.virtual_shards = own.train().virtual_shards();
+  config.data_parallel =
+      sae::choose_data_parallel(common.deterministic() ? "codes" : own.train().data_parallel(),
+                                {config.batch_tokens, d_model, config.conventions.latents,
+                                 config.conventions.k, mesh.dictionary, mesh.data});
+  return config;
+}
+
+void refuse_impossible(const sae::TrainerConfig& config, MeshShape mesh) {
+  if (mesh.dictionary > config.conventions.latents) {
+    throw Error(ExitCode::kConfig, {.problem = fmt::format("mesh.dictionary = {} exceeds sae.latents = {}",
+                                                           mesh.dictionary, config.conventions.latents),
+                                    .why = "every shard holds at least one latent",
+                                    .suggestion = "Use fewer shards or more replicas (mesh.data)."});
+  }
+  if (mesh.data > config.batch_tokens) {
+    throw Error(ExitCode::kConfig, {.problem = fmt::format("mesh.data = {} exceeds train.batch_tokens = {}",
+                                                           mesh.data, config.batch_tokens),
+                                    .why = "every replica works on at least one row",
+                                    .suggestion = "Use a larger batch or fewer replicas."});
+  }
+  const bool dense = config.conventions.architecture == sae::Architecture::kStandard;
+  if (dense && mesh.data > 1 && config.virtual_shards > 0) {
+    throw Error(ExitCode::kConfig, {.problem = "--deterministic cannot train `standard` over replicas",
+                                    .why = "its dense gradients are summed over replicas in no fixed order",
+                                    .suggestion = "Set mesh.data=1."});
+  }
+}
+
+Scalars scalars_of(const sae::StepReport& r, const sae::Conventions& c, double seconds_per_step,
+                   double tokens) {
+  Scalars scalars = {
+      {"losses/loss", r.loss},
+      {"losses/reconstruction", r.reconstruction},
+      {"losses/auxiliary", r.auxiliary},
+      {"losses/orthogonality", r.orthogonality},
+      {"metrics/explained_variance", 1.0 - r.squared_error / r.variance},
+      {"sparsity/l0", r.l0},
+      {"sparsity/dead_latents", static_cast<double>(r.dead_latents)},
+      {"sparsity/dead_fraction", static_cast<double>(r.dead_latents) / static_cast<double>(c.latents)},
+      {"details/lr", r.lr},
+      {"details/threshold", r.threshold},
+      {"details/second_round_rows", static_cast<double>(r.second_round_rows)},
+      {"system/seconds_per_step", seconds_per_step},
+      {"system/tokens_per_second", tokens / seconds_per_step}};
+  if (c.max_grad_norm > 0.0) scalars.emplace_back("details/gradient_norm", r.gradient_norm);
+  return scalars;
+}
+
+// What a training run shows and keeps while it runs.
+class Watch {
+ public:
+  Watch(Invocation& invocation, const sae::Trainer& trainer)
+      : invocation_(&invocation),
+        trainer_(&trainer),
+        progress_(progress_style(invocation.common.progress(), invocation.world.rank()), "step") {}
+
+  void begin(int64_t first_step) {
+    started_ = std::chrono::steady_clock::now();
+    first_step_ = first_step;
+    if (invocation_->run == nullptr) return;
+    invocation_->run->begin_attempt("step", first_step);
+    metrics_ =
+        std::make_unique<MetricsWriter>(invocation_->run->path(), first_step, invocation_->world.rank() == 0);
+  }
+
+  void log(const sae::StepReport& report, double seconds, int64_t steps) {
+    const sae::TrainerConfig& config = trainer_->config();
+    const double per_step = seconds / static_cast<double>(steps);
+    const auto tokens = static_cast<double>(config.batch_tokens);
+    const Scalars scalars = scalars_of(report, config.conventions, per_step, tokens);
+    if (metrics_) metrics_->write(report.step, (report.step + 1) * config.batch_tokens, elapsed(), scalars);
+    const double dead =
+        static_cast<double>(report.dead_latents) / static_cast<double>(config.conventions.latents);
+    progress_.show({.done = report.step + 1,
+                    .total = config.steps,
+                    .text = fmt::format("fvu {:.3f} l0 {:.1f} dead {:.1f}%",
+                                        report.squared_error / report.variance, report.l0, 100.0 * dead),
+                    .tokens_per_second = tokens / per_step,
+                    .seconds_left = per_step * static_cast<double>(config.steps - report.step - 1)});
+  }
+
+  [[nodiscard]] double elapsed() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  }
+  [[nodiscard]] int64_t first_step() const { return first_step_; }
+
+ private:
+  Invocation* invocation_;
+  const sae::Trainer* trainer_;
+  Progress progress_;
+  std::unique_ptr<MetricsWriter> metrics_;
+  std::chrono::steady_clock::time_point started_{};
+  int64_t first_step_ = 0;
+};
+
+void load_start(sae::Trainer& trainer, const std::string& init, Memory& memory) {
+  const sae::DictionaryFile start = sae::load_dictionary(init, memory);
+  trainer.initialize_from(start.dictionary);
+}
+
+std::map<std::string, std::string> provenance(const Invocation& invocation, const ActivationSource& source) {
+  return {{"source", source.identity()},
+          {"config", invocation.config.text()},
+          {"config_key", to_hex(invocation.config.key())}};
+}
+
+ExitCode run_train(Invocation& invocation) {
+  const Train& own = invocation.own<Train>();
+  World& world = invocation.world;
+  const MeshShape mesh =
+      resolve_mesh({invocation.common.mesh().data(), invocation.common.mesh().dictionary()}, world.size());
+  Memory memory;
+  std::unique_ptr<ActivationSource> source;
+  agree(*world.control, "opening the activation source",
+        [&] { source = open_source(own.source(), invocation.common.seed(), world, memory, invocation.log); });
+  const sae::TrainerConfig config = trainer_config(invocation.common, own, mesh, source->d_model());
+  refuse_impossible(config, mesh);
+  Grid grid = make_grid(*world.data, mesh);
+  sae::Trainer trainer(config, source->d_model(), world, grid, memory);
+  invocation.log.info("mesh {}x{} (data x dictionary), replicas agree by {}, kernels {}", mesh.data,
+                      mesh.dictionary, name_of(config.data_parallel),
+                      kernels::name_of(kernels::active_isa()));
+  invocation.log.debug("{}", memory.table());
+
+  std::unique_ptr<Checkpoints> checkpoints;
+  if (invocation.run != nullptr) {
+    checkpoints =
+        std::make_unique<Checkpoints>(invocation.run->checkpoint_folder(),
+                                      invocation.common.checkpoint().keep(), *world.control, invocation.log);
+  }
+  CheckpointSchedule schedule(invocation.common.checkpoint(), invocation.common.stop_before());
+  Watch watch(invocation, trainer);
+  sae::TrainingLoop loop;
+  loop.control = world.control.get();
+  loop.checkpoints = checkpoints.get();
+  loop.config_key = to_hex(invocation.config.key());
+  loop.log_every = own.train().log_every();
+  loop.stop_wanted = [&] { return stop_requested() || (world.rank() == 0 && schedule.stop_due()); };
+  loop.checkpoint_due = [&](int64_t steps) { return schedule.due(steps); };
+  loop.saved = [&](int64_t steps) { schedule.saved(steps); };
+  if (own.has_init()) loop.initialize = [&] { load_start(trainer, own.init(), memory); };
+  loop.begins = [&](int64_t first_step) { watch.begin(first_step); };
+  loop.logged = [&](const sae::StepReport& report, double seconds, int64_t steps) {
+    watch.log(report, seconds, steps);
+  };
+  if (run_training(trainer, *source, loop) == sae::TrainingEnd::kStopped) return ExitCode::kStopped;
+
+  const double seconds = watch.elapsed();
+  const auto tokens = static_cast<double>((trainer.steps_done() - watch.first_step()) * config.batch_tokens);
+  json::object result = training_result(trainer, *source, grid, own.train().holdout_rows());
+  result["seconds"] = seconds;
+  result["tokens_per_second"] = seconds > 0.0 ? tokens / seconds : 0.0;
+  result["peak_resident_bytes"] = world.control->max(peak_resident_bytes());
+  if (invocation.run != nullptr) {
+    Stream stream;
+    write_dictionary_file(trainer.dictionary(), provenance(invocation, *source),
+                          invocation.run->file(sae::kDictionaryFile), *grid.dictionary,
+                          grid.data->rank() == 0, stream);
+  }
+  return invocation.finish(result);
+}
+
+}  // namespace
+
+Verb train_verb() {
+  return {.name = "train",
+          .summary = "train a sparse autoencoder on activations, sharded over ranks",
+          .schema = Train::descriptor(),
+          .run_use = RunUse::kOptional,
+          .run = run_train};
+}
+
+}  // namespace orthant::launch
