@@ -1,0 +1,20 @@
+// The flags of bench_train: those of the encoder benchmarks and what a training step adds.
+#pragma once
+
+#include <string>
+
+#include "benchmarks/bench.h"
+
+namespace orthant::benchmarks {
+
+struct TrainFlags {
+  Flags shape;                        // threads: 0 where not given
+  std::string architecture = "topk";  // topk, batchtopk, ortsae
+  std::string source = "synthetic";   // or the path of a store or an array, then read inside the step
+  int period = 1;                     // of the OrtSAE penalty
+};
+
+// Throws Error(kUsage) for what it does not know and Error(kConfig) for what cannot be measured.
+[[nodiscard]] TrainFlags read_train_flags(int argc, char** argv);
+
+}  // namespace orthant::benchmarks
