@@ -4,11 +4,21 @@ namespace orthant::launch {
 
 // One declaration and one entry a verb; each is defined in launch/<verb>.cpp.
 Verb completion_verb();
+Verb harvest_verb();
 Verb help_verb();
+Verb lm_generate_verb();
+Verb lm_perplexity_verb();
+Verb lm_score_verb();
+Verb lm_tokenize_verb();
 Verb train_verb();
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all = {
+      lm_tokenize_verb(),
+      lm_perplexity_verb(),
+      lm_score_verb(),
+      lm_generate_verb(),
+      harvest_verb(),
       train_verb(),
       completion_verb(),
       help_verb(),

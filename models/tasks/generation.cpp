@@ -13,7 +13,7 @@ namespace orthant::models {
 namespace {
 
 [[noreturn]] void throw_config(const std::string& problem, const std::string& why) {
-  throw Error(ExitCode::kConfig, {.problem = problem, .why = why});
+  throw Error(ExitCode::kConfig, {.problem = problem, .why = why, .suggestion = ""});
 }
 
 void check(const ModelConfig& config, std::span<const std::vector<int32_t>> prompts,

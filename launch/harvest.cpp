@@ -1,0 +1,161 @@
+#include "models/transformer/harvest.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <chrono>
+#include <filesystem>
+#include <optional>
+
+#include "launch/config.pb.h"
+#include "launch/required_field.h"
+#include "launch/verb.h"
+#include "models/transformer/language_model.h"
+#include "runtime/job/progress.h"
+#include "runtime/job/run_directory.h"
+#include "runtime/job/signals.h"
+
+namespace orthant::launch {
+namespace {
+
+std::vector<models::HookPoint> hooks_of(const Harvest& config, int64_t layers) {
+  if (config.hook().empty()) (void)required_field("hook", "");
+  std::vector<models::HookPoint> hooks;
+  for (const std::string& name : config.hook()) {
+    hooks.push_back(models::parse_hook(name, layers));
+    if (std::count(hooks.begin(), hooks.end(), hooks.back()) > 1) {
+      throw Error(ExitCode::kConfig,
+                  {.problem = std::string("the hook ").append(name).append(" is given twice"),
+                   .why = "each hook makes one store",
+                   .suggestion = "name it once"});
+    }
+  }
+  return hooks;
+}
+
+models::TokenRows read_text(const Harvest& config, const models::Tokenizer& tokenizer) {
+  const models::TextSource source{.path = required_field("text", config.text()),
+                                  .field = config.text_field(),
+                                  .split = models::text_split_from_name(config.text_split())};
+  const models::RowOptions options{
+      .context = config.context(), .tokens = config.tokens(), .bos = config.bos(), .pack = config.pack()};
+  return {source, options, &tokenizer};
+}
+
+void check_rows(const models::TokenRows& text, const models::ModelConfig& config) {
+  if (text.tokens() == 0) {
+    throw Error(ExitCode::kConfig, {.problem = "the text has no tokens",
+                                    .why = "all its documents are empty",
+                                    .suggestion = "give another --text"});
+  }
+  if (text.longest_row() <= config.context_length) return;
+  throw Error(ExitCode::kConfig, {.problem = "a row of " + std::to_string(text.longest_row()) + " tokens",
+                                  .why = "the model's context is " + std::to_string(config.context_length),
+                                  .suggestion = "use a smaller --context"});
+}
+
+// Everything that a store's rows depend on.
+boost::json::object provenance(const Harvest& config, const models::LanguageModel& model,
+                               const std::string& text, models::HookPoint hook) {
+  return {{"model", model.weights.config.name},
+          {"model_format", model.description},
+          {"model_identity", model.identity},
+          {"hook", to_string(hook)},
+          {"text_identity", text},
+          {"context", config.context()}};
+}
+
+// One hook: the run directory is the store. Several: a folder each.
+std::vector<models::HarvestTarget> targets_of(const Harvest& config, const models::LanguageModel& model,
+                                              const models::TokenRows& text,
+                                              const std::vector<models::HookPoint>& hooks,
+                                              const std::string& out) {
+  std::vector<models::HarvestTarget> targets;
+  const std::string text_identity = text.identity();
+  for (const models::HookPoint hook : hooks) {
+    const std::string path =
+        hooks.size() == 1 ? out : (std::filesystem::path(out) / to_string(hook)).string();
+    targets.push_back({hook,
+                       path,
+                       {.rows = text.tokens(),
+                        .d_model = model.weights.config.d_model,
+                        .dtype = dtype_from_name(config.dtype()),
+                        .provenance = provenance(config, model, text_identity, hook)}});
+  }
+  return targets;
+}
+
+boost::json::object result_of(const Harvest& config, const models::TokenRows& text,
+                              const std::vector<models::HarvestTarget>& targets,
+                              const models::HarvestOutcome& outcome, double seconds) {
+  boost::json::object result = {{"tokens", text.tokens()},
+                                {"rows", text.rows()},
+                                {"documents", text.counts().documents},
+                                {"empty_documents", text.counts().empty_documents},
+                                {"invalid_utf8", text.counts().invalid_utf8},
+                                {"d_model", targets[0].description.d_model},
+                                {"dtype", config.dtype()},
+                                {"hook", to_string(targets[0].hook)},
+                                {"content_hash", outcome.content_hashes[0]},
+                                {"tokens_per_second", static_cast<double>(outcome.tokens_run) / seconds}};
+  if (targets.size() == 1) return result;
+  boost::json::array stores;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    stores.push_back(boost::json::object{{"hook", to_string(targets[i].hook)},
+                                         {"store", targets[i].path},
+                                         {"content_hash", outcome.content_hashes[i]}});
+  }
+  result["stores"] = stores;
+  return result;
+}
+
+ExitCode run(Invocation& invocation) {
+  using Clock = std::chrono::steady_clock;
+  const auto& config = invocation.own<Harvest>();
+  ControlGroup& control = *invocation.world.control;
+  Memory memory;
+  Stream stream;
+  std::optional<models::LanguageModel> model;
+  std::optional<models::TokenRows> text;
+  std::vector<models::HookPoint> hooks;
+  agree(control, "harvest", [&] {
+    const std::string& path = required_field("model", config.model());
+    hooks = hooks_of(config, models::open_model_file(path)->config().layers);
+    model =
+        models::open_language_model(path, config.tokenizer(), models::blocks_needed(hooks), memory, stream);
+    text = read_text(config, *model->tokenizer);
+    check_rows(*text, model->weights.config);
+  });
+  const auto targets = targets_of(config, *model, *text, hooks, invocation.run->path());
+  invocation.log.info("harvest: {} tokens in {} rows of {} documents ({} empty)", text->tokens(),
+                      text->rows(), text->counts().documents, text->counts().empty_documents);
+  invocation.run->begin_attempt("token", 0);
+  Progress progress(progress_style(invocation.common.progress(), control.rank()), "token");
+  const auto start = Clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  const double minutes = invocation.common.checkpoint().every_minutes();
+  const models::HarvestOptions options{
+      .progress =
+          [&](int64_t done, int64_t total) {
+            progress.show({.done = done,
+                           .total = total,
+                           .text = "",
+                           .tokens_per_second = static_cast<double>(done * control.size()) / seconds()});
+          },
+      .stop = [] { return stop_requested(); },
+      .publish_seconds = minutes > 0 ? minutes * 60.0 : 1e18};
+  const auto outcome = models::harvest(model->weights, *text, targets, options, control, memory, stream);
+  if (outcome.stopped) return ExitCode::kStopped;
+  return invocation.finish(result_of(config, *text, targets, outcome, seconds()));
+}
+
+}  // namespace
+
+Verb harvest_verb() {
+  return {.name = "harvest",
+          .summary = "write activations of a text at a hook of a language model to a store",
+          .schema = Harvest::descriptor(),
+          .run_use = RunUse::kRequired,
+          .run = run};
+}
+
+}  // namespace orthant::launch
