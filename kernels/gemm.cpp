@@ -132,7 +132,9 @@ void matmul_nt(Matrix<const float> x, const PackedWeights& weights, Matrix<float
   const GemmPlan plan = plan_gemm(rows, panels, depth, omp_get_max_threads(), ops.strip_rows);
   const int64_t row_blocks = (rows + plan.block_rows - 1) / plan.block_rows;
   const int64_t column_tiles = (panels + plan.task_panels - 1) / plan.task_panels;
-#pragma omp parallel for schedule(dynamic, 1)
+  // Below this, waking the threads costs more than the product.
+  constexpr int64_t kSmallProduct = 1 << 17;
+#pragma omp parallel for schedule(dynamic, 1) if (rows * panels * kPanel * depth > kSmallProduct)
   for (int64_t t = 0; t < row_blocks * column_tiles; ++t) {
     const int64_t row = t / column_tiles * plan.block_rows, panel = t % column_tiles * plan.task_panels;
     multiply_task(ops, weights, plan.depth_part,

@@ -1,6 +1,7 @@
 #include "models/transformer/forward.h"
 
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <vector>
@@ -45,24 +46,48 @@ struct Pass {
   [[nodiscard]] bool wants_after(HookPoint hook) const { return hook < last; }
 };
 
-void project(const Pass& pass, Matrix<const float> x, const kernels::PackedWeights& weights,
-             Matrix<float> out) {
-  kernels::matmul_nt(x, weights, out, pass.stream);
-  pass.state.flops += 2 * x.shape[0] * weights.columns() * weights.depth();
+void count_product(const Pass& pass, const kernels::PackedWeights& weights) {
+  pass.state.flops += 2 * pass.tokens() * weights.columns() * weights.depth();
 }
 
-// Calls work(first, rows) for blocks of rows of the batch.
+// Rows that a thread works off together: all rows at once where they are few, so that the products divide
+// their columns among the threads instead.
+int64_t block_rows(const Pass& pass) {
+  constexpr int64_t kFew = 64;
+  if (pass.tokens() <= kFew) return kFew;
+  const int64_t share = (pass.tokens() + pass.state.threads - 1) / pass.state.threads;
+  return std::clamp<int64_t>(share, kFew, RunState::kRowBlock);
+}
+
+// A block of rows of the batch and the buffers of the thread that has it.
+struct RowBlock {
+  int64_t first;
+  int64_t rows;
+  int64_t thread;
+  // The thread's part of a buffer [threads * kRowBlock, width].
+  [[nodiscard]] Matrix<float> of(Tensor<float, 2>& buffer) const {
+    return buffer.view().rows(thread * RunState::kRowBlock, rows);
+  }
+};
+
+// Calls work(block) for all rows of the batch, blocks dealt to threads: one meeting of the threads for
+// several products.
 template <typename Work>
 void for_row_blocks(const Pass& pass, Work work) {
-  for (int64_t first = 0; first < pass.tokens(); first += RunState::kRowBlock) {
-    work(first, std::min(RunState::kRowBlock, pass.tokens() - first));
+  const int64_t size = block_rows(pass);
+  const int64_t blocks = (pass.tokens() + size - 1) / size;
+  const auto threads = static_cast<int>(std::min<int64_t>(pass.state.threads, blocks));
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t first = block * size;
+    work(RowBlock{first, std::min(size, pass.tokens() - first), omp_get_thread_num()});
   }
 }
 
-Matrix<float> norm_block(const Pass& pass, const Tensor<float, 1>& weight, int64_t first, int64_t rows) {
-  const Matrix<float> normed = pass.state.normed.view().rows(0, rows);
-  kernels::rms_norm(pass.residual().rows(first, rows), weight.view(), pass.weights.config.rms_epsilon, normed,
-                    pass.stream);
+Matrix<float> norm_block(const Pass& pass, const Tensor<float, 1>& weight, const RowBlock& block) {
+  const Matrix<float> normed = block.of(pass.state.normed);
+  kernels::rms_norm(pass.residual().rows(block.first, block.rows), weight.view(),
+                    pass.weights.config.rms_epsilon, normed, pass.stream);
   return normed;
 }
 
@@ -83,49 +108,63 @@ void count_attention_flops(const Pass& pass, std::span<const kernels::AttentionS
   pass.state.flops += 4 * pairs * config.heads * config.head_dim;
 }
 
-// delta = attention of the normed residual stream.
-void attention_half(const Pass& pass, int64_t layer) {
-  const BlockWeights& block = pass.weights.blocks[static_cast<size_t>(layer)];
+// Queries, keys and values of the normed residual stream, rotated.
+void project_heads(const Pass& pass, const BlockWeights& weights) {
   RunState& state = pass.state;
   const Vector<const int32_t> positions{state.positions.data(), {pass.tokens()}};
-  for_row_blocks(pass, [&](int64_t first, int64_t rows) {
-    const Matrix<float> normed = norm_block(pass, block.attention_norm, first, rows);
-    const Matrix<float> query = state.query.view().rows(first, rows);
-    const Matrix<float> key = state.key.view().rows(first, rows);
-    const Matrix<float> value = state.value.view().rows(first, rows);
-    project(pass, normed, block.query, query);
-    project(pass, normed, block.key, key);
-    project(pass, normed, block.value, value);
-    add_bias(block.query_bias, query);
-    add_bias(block.key_bias, key);
-    add_bias(block.value_bias, value);
-    const Vector<const int32_t> at = positions.rows(first, rows);
+  for_row_blocks(pass, [&](const RowBlock& block) {
+    const Matrix<float> normed = norm_block(pass, weights.attention_norm, block);
+    const Matrix<float> query = state.query.view().rows(block.first, block.rows);
+    const Matrix<float> key = state.key.view().rows(block.first, block.rows);
+    const Matrix<float> value = state.value.view().rows(block.first, block.rows);
+    kernels::matmul_nt(normed, weights.query, query, pass.stream);
+    kernels::matmul_nt(normed, weights.key, key, pass.stream);
+    kernels::matmul_nt(normed, weights.value, value, pass.stream);
+    add_bias(weights.query_bias, query);
+    add_bias(weights.key_bias, key);
+    add_bias(weights.value_bias, value);
+    const Vector<const int32_t> at = positions.rows(block.first, block.rows);
     kernels::rotate_heads(query, at, state.rope.cosines(), state.rope.sines(), pass.stream);
     kernels::rotate_heads(key, at, state.rope.cosines(), state.rope.sines(), pass.stream);
   });
+  count_product(pass, weights.query);
+  count_product(pass, weights.key);
+  count_product(pass, weights.value);
+}
+
+// delta = attention of the normed residual stream.
+void attention_half(const Pass& pass, int64_t layer) {
+  const BlockWeights& weights = pass.weights.blocks[static_cast<size_t>(layer)];
+  RunState& state = pass.state;
+  project_heads(pass, weights);
   const auto sequences = attention_sequences(pass, layer);
   const kernels::AttentionShape shape = attention_shape(pass.weights.config);
   const Matrix<float> query = state.query.view().rows(0, pass.tokens());
   kernels::store_keys_values(shape, sequences, state.key.view(), state.value.view(), pass.stream);
   kernels::attention(shape, sequences, query, query, state.attention_scratch.view(), pass.stream);
   count_attention_flops(pass, sequences);
-  for_row_blocks(pass, [&](int64_t first, int64_t rows) {
-    project(pass, query.rows(first, rows), block.output, pass.delta().rows(first, rows));
+  for_row_blocks(pass, [&](const RowBlock& block) {
+    kernels::matmul_nt(query.rows(block.first, block.rows), weights.output,
+                       pass.delta().rows(block.first, block.rows), pass.stream);
   });
+  count_product(pass, weights.output);
 }
 
 // delta = MLP of the normed residual stream.
 void mlp_half(const Pass& pass, int64_t layer) {
-  const BlockWeights& block = pass.weights.blocks[static_cast<size_t>(layer)];
-  for_row_blocks(pass, [&](int64_t first, int64_t rows) {
-    const Matrix<float> normed = norm_block(pass, block.mlp_norm, first, rows);
-    const Matrix<float> gate = pass.state.gate.view().rows(0, rows);
-    const Matrix<float> up = pass.state.up.view().rows(0, rows);
-    project(pass, normed, block.gate, gate);
-    project(pass, normed, block.up, up);
+  const BlockWeights& weights = pass.weights.blocks[static_cast<size_t>(layer)];
+  for_row_blocks(pass, [&](const RowBlock& block) {
+    const Matrix<float> normed = norm_block(pass, weights.mlp_norm, block);
+    const Matrix<float> gate = block.of(pass.state.gate);
+    const Matrix<float> up = block.of(pass.state.up);
+    kernels::matmul_nt(normed, weights.gate, gate, pass.stream);
+    kernels::matmul_nt(normed, weights.up, up, pass.stream);
     kernels::swiglu(gate, up, gate, pass.stream);
-    project(pass, gate, block.down, pass.delta().rows(first, rows));
+    kernels::matmul_nt(gate, weights.down, pass.delta().rows(block.first, block.rows), pass.stream);
   });
+  count_product(pass, weights.gate);
+  count_product(pass, weights.up);
+  count_product(pass, weights.down);
 }
 
 void visit(const Pass& pass, HookPoint hook, Matrix<float> values) {

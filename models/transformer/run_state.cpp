@@ -12,12 +12,12 @@ RunState::RunState(Memory& memory, const ModelConfig& config, RunLimits run_limi
       query(memory, "run state", {limits.tokens, config.heads * config.head_dim}),
       key(memory, "run state", {limits.tokens, config.kv_heads * config.head_dim}),
       value(memory, "run state", {limits.tokens, config.kv_heads * config.head_dim}),
-      normed(memory, "run state", {kRowBlock, config.d_model}),
-      gate(memory, "run state", {kRowBlock, config.d_mlp}),
-      up(memory, "run state", {kRowBlock, config.d_mlp}),
-      attention_scratch(
-          memory, "run state",
-          {omp_get_max_threads() * kernels::attention_workspace_floats(attention_shape(config))}),
+      threads(omp_get_max_threads()),
+      normed(memory, "run state", {threads * kRowBlock, config.d_model}),
+      gate(memory, "run state", {threads * kRowBlock, config.d_mlp}),
+      up(memory, "run state", {threads * kRowBlock, config.d_mlp}),
+      attention_scratch(memory, "run state",
+                        {threads * kernels::attention_workspace_floats(attention_shape(config))}),
       one_layer(memory, config, 1, limits.tokens, limits.sequences) {}
 
 }  // namespace orthant::models
