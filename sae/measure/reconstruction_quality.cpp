@@ -147,6 +147,7 @@ ReconstructionQuality measure_reconstruction(const Dictionary& dictionary, Activ
   ReconstructionQuality quality;
   quality.rows = blocks.rows;
   quality.firing_counts.assign(static_cast<size_t>(dictionary.local_latents()), 0);
+  quality.max_activations.assign(static_cast<size_t>(dictionary.local_latents()), 0.0f);
   if (blocks.rows == 0) return quality;
   const std::vector<double> mean = mean_activation(source, split, blocks, *grid.data, stream);
   Inference inference(memory, dictionary, kBlockRows, *grid.dictionary, virtual_shards);
@@ -166,10 +167,13 @@ ReconstructionQuality measure_reconstruction(const Dictionary& dictionary, Activ
     for (int64_t r = 0; r < in.shape[0]; ++r)
       add_row(in.row(r), reconstructed.row(r), mean, sum, sum + kSums);
     for (int64_t e = codes.row_offsets.data[0]; e < codes.entries(); ++e) {
-      if (codes.values.data[e] <= 0.0f) continue;
+      const float value = codes.values.data[e];
+      if (value <= 0.0f) continue;
+      const auto local = static_cast<size_t>(codes.latents.data[e] - dictionary.slice.first);
       sum[kEntries] += 1.0;
-      sum[kActivation] += codes.values.data[e];
-      ++quality.firing_counts[static_cast<size_t>(codes.latents.data[e] - dictionary.slice.first)];
+      sum[kActivation] += value;
+      ++quality.firing_counts[local];
+      quality.max_activations[local] = std::max(quality.max_activations[local], value);
     }
   }
   std::vector<double> all = total(sums, width, blocks, *grid.data, stream);
@@ -178,6 +182,8 @@ ReconstructionQuality measure_reconstruction(const Dictionary& dictionary, Activ
 
   grid.data->all_reduce(quality.firing_counts.data(), dictionary.local_latents(), Dtype::kI64, ReduceOp::kSum,
                         stream);
+  grid.data->all_reduce(quality.max_activations.data(), dictionary.local_latents(), Dtype::kF32,
+                        ReduceOp::kMax, stream);
   int64_t alive = std::count_if(quality.firing_counts.begin(), quality.firing_counts.end(),
                                 [](int64_t count) { return count > 0; });
   grid.dictionary->all_reduce(&alive, 1, Dtype::kI64, ReduceOp::kSum, stream);

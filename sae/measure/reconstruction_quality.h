@@ -33,6 +33,8 @@ struct ReconstructionQuality {
   double l1 = 0.0;
   // Of this rank's latents [local_latents]: rows in which each fired.
   std::vector<int64_t> firing_counts;
+  // Of this rank's latents [local_latents]: the largest activation; 0 where the latent never fired.
+  std::vector<float> max_activations;
   double alive_fraction = 0.0;  // of all latents: fired at least once
 
   [[nodiscard]] double fvu() const { return 1.0 - explained_variance; }

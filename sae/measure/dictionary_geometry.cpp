@@ -1,0 +1,54 @@
+#include "sae/measure/dictionary_geometry.h"
+
+#include <cmath>
+
+#include "sae/dictionary/reconstruction.h"
+#include "sae/measure/neighbour_cosines.h"
+
+namespace orthant::sae {
+namespace {
+
+std::vector<float> own_angles(const Dictionary& d) {
+  std::vector<float> cosines(static_cast<size_t>(d.local_latents()));
+#pragma omp parallel for
+  for (int64_t i = 0; i < d.local_latents(); ++i) {
+    const float* encoder = d.encoder.view().row(i);
+    const float* decoder = d.decoder.view().row(i);
+    double product = 0.0, encoder_square = 0.0, decoder_square = 0.0;
+    for (int64_t c = 0; c < d.d_model; ++c) {
+      product += static_cast<double>(encoder[c]) * decoder[c];
+      encoder_square += static_cast<double>(encoder[c]) * encoder[c];
+      decoder_square += static_cast<double>(decoder[c]) * decoder[c];
+    }
+    const double norms = std::sqrt(encoder_square) * std::sqrt(decoder_square);
+    cosines[static_cast<size_t>(i)] = norms > 0.0 ? static_cast<float>(product / norms) : 0.0f;
+  }
+  return cosines;
+}
+
+}  // namespace
+
+std::vector<Share> all_slices(int64_t latents, int shards, int virtual_shards) {
+  std::vector<Share> slices;
+  for (int s = 0; s < shards; ++s) slices.push_back(latent_slice(latents, shards, s, virtual_shards));
+  return slices;
+}
+
+DictionaryGeometry measure_geometry(const Dictionary& d, uint64_t seed, Communicator& shards,
+                                    int virtual_shards) {
+  Stream stream;
+  const std::vector<Share> slices = all_slices(d.latents, shards.size(), virtual_shards);
+  const auto whole = [&](const std::vector<float>& local) {
+    return gather_latent_values(local, slices, shards, stream);
+  };
+  DictionaryGeometry geometry;
+  geometry.max_decoder_cosine = whole(neighbour_cosines(d.decoder.view(), slices, shards, stream));
+  geometry.max_encoder_cosine = whole(neighbour_cosines(d.encoder.view(), slices, shards, stream));
+  geometry.encoder_decoder_cosine = whole(own_angles(d));
+  geometry.mean_max_decoder_cosine = mean_of(geometry.max_decoder_cosine);
+  geometry.mean_max_encoder_cosine = mean_of(geometry.max_encoder_cosine);
+  geometry.chance_mean_cosine = chance_mean_cosine(d.d_model, seed, slices, shards, stream);
+  return geometry;
+}
+
+}  // namespace orthant::sae
