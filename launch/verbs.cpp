@@ -4,6 +4,7 @@ namespace orthant::launch {
 
 // One declaration and one entry a verb; each is defined in launch/<verb>.cpp.
 Verb completion_verb();
+Verb evaluate_verb();
 Verb harvest_verb();
 Verb help_verb();
 Verb lm_generate_verb();
@@ -20,6 +21,7 @@ const std::vector<Verb>& verbs() {
       lm_generate_verb(),
       harvest_verb(),
       train_verb(),
+      evaluate_verb(),
       completion_verb(),
       help_verb(),
   };

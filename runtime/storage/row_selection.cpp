@@ -12,11 +12,6 @@ constexpr int64_t kReadRows = 65536;
 // Independent of the run's seed: what one run measures on, no other run has trained on.
 constexpr uint64_t kHoldoutSeed = 0;
 
-bool document_is_held_out(int64_t document, double share) {
-  return static_cast<double>(
-             random_uniform(kHoldoutSeed, Purpose::kHoldout, 0, static_cast<uint64_t>(document))) < share;
-}
-
 bool contains(const std::vector<int32_t>& values, int32_t value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
@@ -39,7 +34,7 @@ std::vector<float> select_by_label(const StoredRows& stored, const RowFilter& fi
         ++selection.excluded.token_ids;
       } else if (contains(filter.positions, read.labels.positions[at])) {
         ++selection.excluded.positions;
-      } else if (document_is_held_out(read.labels.documents[at], filter.holdout)) {
+      } else if (is_held_out(read.labels.documents[at], filter.holdout)) {
         selection.holdout.insert(first + i);
       } else {
         selection.train.insert(first + i);
@@ -102,6 +97,11 @@ std::vector<int32_t> RowSet::counts(int64_t block_rows) const {
     if (contains(row)) ++counts[static_cast<size_t>(row / block_rows)];
   }
   return counts;
+}
+
+bool is_held_out(int64_t document, double share) {
+  return static_cast<double>(
+             random_uniform(kHoldoutSeed, Purpose::kHoldout, 0, static_cast<uint64_t>(document))) < share;
 }
 
 RowSelection select_rows(const StoredRows& stored, const RowFilter& filter, Memory& memory) {

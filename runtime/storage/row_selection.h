@@ -44,6 +44,8 @@ struct RowSelection {
   ExcludedRows excluded;  // each row once, by the first filter that left it out
 };
 
+// Whether the hash of the document's number is below `share`.
+[[nodiscard]] bool is_held_out(int64_t document, double share);
 // Reads all labels once.
 [[nodiscard]] RowSelection select_rows(const StoredRows& stored, const RowFilter& filter, Memory& memory);
 // The middle value, or the mean of the two middle ones; values that are not finite do not count; 0 when none

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/vector.h"
 #include "sae/dictionary/reconstruction.h"
 #include "sae/measure/neighbour_cosines.h"
 
@@ -26,6 +27,14 @@ std::vector<float> own_angles(const Dictionary& d) {
   return cosines;
 }
 
+std::vector<float> own_encoder_norms(const Dictionary& d) {
+  std::vector<float> norms;
+  for (int64_t i = 0; i < d.local_latents(); ++i) {
+    norms.push_back(std::sqrt(kernels::vector_ops().squared_norm(d.encoder.view().row(i), d.d_model)));
+  }
+  return norms;
+}
+
 }  // namespace
 
 std::vector<Share> all_slices(int64_t latents, int shards, int virtual_shards) {
@@ -45,6 +54,9 @@ DictionaryGeometry measure_geometry(const Dictionary& d, uint64_t seed, Communic
   geometry.max_decoder_cosine = whole(neighbour_cosines(d.decoder.view(), slices, shards, stream));
   geometry.max_encoder_cosine = whole(neighbour_cosines(d.encoder.view(), slices, shards, stream));
   geometry.encoder_decoder_cosine = whole(own_angles(d));
+  geometry.encoder_norm = whole(own_encoder_norms(d));
+  const std::span<const float> biases = d.encoder_bias.view().span();
+  geometry.encoder_bias = whole({biases.begin(), biases.end()});
   geometry.mean_max_decoder_cosine = mean_of(geometry.max_decoder_cosine);
   geometry.mean_max_encoder_cosine = mean_of(geometry.max_encoder_cosine);
   geometry.chance_mean_cosine = chance_mean_cosine(d.d_model, seed, slices, shards, stream);

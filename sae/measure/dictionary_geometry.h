@@ -16,6 +16,8 @@ struct DictionaryGeometry {
   std::vector<float> max_decoder_cosine;      // [latents] to the nearest other decoder row
   std::vector<float> max_encoder_cosine;      // [latents] to the nearest other encoder row
   std::vector<float> encoder_decoder_cosine;  // [latents]; 0 where one of the rows is zero
+  std::vector<float> encoder_norm;            // [latents]
+  std::vector<float> encoder_bias;            // [latents]
   double mean_max_decoder_cosine = 0.0;       // OrtSAE's MeanCosSim
   double mean_max_encoder_cosine = 0.0;
   double chance_mean_cosine = 0.0;  // mean_max_decoder_cosine of independent random directions
