@@ -47,6 +47,82 @@ Best best_of_tile(const FilterOps& filter, const float* products, int64_t count,
   return best;
 }
 
+constexpr float kNone = -std::numeric_limits<float>::infinity();
+
+// Products of rows [row, row + count) of `queries`, at most kMaxBlockRows, with the candidates from
+// `first_column` (a multiple of kPanel) on: visit(first candidate of the tile, candidates in it, products
+// [count, kTileColumns]), tile after tile.
+template <typename Visit>
+void each_tile(const GemmOps& ops, Matrix<const float> queries, int64_t row, int64_t count,
+               const PackedWeights& candidates, int64_t first_column, const Visit& visit) {
+  alignas(64) float strips[kMaxPackedFloats];
+  alignas(64) float products[kMaxBlockRows * kTileColumns];
+  const Sums tile = {products, kTileColumns};
+  const int64_t columns = candidates.columns(), depth = candidates.depth();
+  const int64_t depth_part = depth_part_of(depth, count, ops.strip_rows);
+  const int64_t group = packed_depth_of(count, depth_part, ops.strip_rows);
+  PackedRows packed(ops, count, depth_part, strips);
+  for (int64_t first = first_column; first < columns; first += kTileColumns) {
+    for (int64_t k = 0; k == 0 || k < depth; k += group) {
+      // Where the whole depth fits, the rows are packed once for all tiles.
+      if (first == first_column || group < depth) {
+        packed.pack(queries.row(row), depth, k, std::min(group, depth - k));
+      }
+      packed.multiply(candidates, first / kPanel,
+                      std::min(kTileColumns / kPanel, candidates.panels() - first / kPanel),
+                      k == 0 ? Sums{} : tile, tile, tile);
+    }
+    visit(first, std::min(kTileColumns, columns - first), products);
+  }
+}
+
+// What one thread found so far of each row.
+struct PairBest {
+  float* below;  // the largest threshold that equal values still pass
+  float* values;
+  int64_t* indices;
+
+  void clear(int64_t rows) const {
+    std::fill_n(below, rows, kNone);
+    std::fill_n(values, rows, kNone);
+    std::fill_n(indices, rows, int64_t{-1});
+  }
+  void offer(int64_t row, float value, int64_t index) const {
+    const bool wins = value > values[row] || (value == values[row] && index < indices[row]);
+    if (!wins) return;
+    values[row] = value;
+    indices[row] = index;
+    below[row] = std::nextafter(value, kNone);
+  }
+};
+
+// Offers the pairs of row `row` with the candidates of one tile that come after it, both ways.
+void offer_pairs(const FilterOps& filter, const float* products, int64_t count, int64_t first, int64_t row,
+                 const PairBest& best) {
+  const int64_t skipped = row + 1 - first;  // these pairs belong to the other row, or are none
+  if (skipped >= count) return;
+  uint64_t of_row[kTileColumns / 64], of_candidates[kTileColumns / 64];
+  FilterRow values = {.products = products,
+                      .count = count,
+                      .bias = nullptr,
+                      .scale = nullptr,
+                      .thresholds = nullptr,
+                      .threshold = best.below[row]};
+  filter.above(values, of_row);
+  values.threshold = kNone;
+  values.thresholds = best.below + first;
+  filter.above(values, of_candidates);
+  for (int64_t w = std::max<int64_t>(0, skipped) / 64; w * 64 < count; ++w) {
+    uint64_t word = of_row[w] | of_candidates[w];
+    if (w * 64 < skipped) word &= ~uint64_t{0} << (skipped - w * 64);
+    for (; word != 0; word &= word - 1) {
+      const int64_t i = w * 64 + std::countr_zero(word);
+      best.offer(row, products[i], first + i);
+      best.offer(first + i, products[i], row);
+    }
+  }
+}
+
 }  // namespace
 
 void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candidates, int64_t candidate_offset,
@@ -59,39 +135,71 @@ void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candida
 void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candidates, int64_t candidate_offset,
                        Vector<const int64_t> excluded, Vector<float> best_value, Vector<int64_t> best_index,
                        Isa isa, Stream&) {
-  const int64_t rows = queries.shape[0], columns = candidates.columns();
+  const int64_t rows = queries.shape[0];
   require(queries.shape[1] == candidates.depth(), "queries have the depth of the candidates");
   require(excluded.shape[0] == rows && best_value.shape[0] == rows && best_index.shape[0] == rows,
           "excluded and best have one element a query");
   const GemmOps& ops = gemm_ops(isa);
   const FilterOps& filter = filter_ops(isa);
-  const int64_t depth = candidates.depth();
   const int64_t block_rows = block_rows_of(rows, omp_get_max_threads(), ops.strip_rows, kMaxBlockRows);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int64_t row = 0; row < rows; row += block_rows) {
-    alignas(64) float strips[kMaxPackedFloats];
-    alignas(64) float products[kMaxBlockRows * kTileColumns];
-    const Sums tile = {products, kTileColumns};
     const int64_t count = std::min(block_rows, rows - row);
-    const int64_t depth_part = depth_part_of(depth, count, ops.strip_rows);
-    const int64_t group = packed_depth_of(count, depth_part, ops.strip_rows);
-    PackedRows packed(ops, count, depth_part, strips);
-    for (int64_t first = 0; first < columns; first += kTileColumns) {
-      for (int64_t k = 0; k == 0 || k < depth; k += group) {
-        // Where the whole depth fits, the rows are packed once for all tiles.
-        if (first == 0 || group < depth) packed.pack(queries.row(row), depth, k, std::min(group, depth - k));
-        packed.multiply(candidates, first / kPanel,
-                        std::min(kTileColumns / kPanel, candidates.panels() - first / kPanel),
-                        k == 0 ? Sums{} : tile, tile, tile);
-      }
-      for (int64_t r = 0; r < count; ++r) {
-        const int64_t query = row + r;
-        const Best best = best_of_tile(
-            filter, products + r * kTileColumns, std::min(kTileColumns, columns - first),
-            candidate_offset + first, excluded.data[query], {best_value.data[query], best_index.data[query]});
+    const auto update = [&](int64_t first, int64_t width, const float* products) {
+      for (int64_t query = row; query < row + count; ++query, products += kTileColumns) {
+        const Best best =
+            best_of_tile(filter, products, width, candidate_offset + first, excluded.data[query],
+                         {best_value.data[query], best_index.data[query]});
         best_value.data[query] = best.value;
         best_index.data[query] = best.index;
       }
+    };
+    each_tile(ops, queries, row, count, candidates, 0, update);
+  }
+}
+
+void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int64_t band,
+                      PairWorkspace& workspace, Vector<float> best_value, Vector<int64_t> best_index,
+                      Stream& stream) {
+  nearest_of_pairs(rows, packed, band, workspace, best_value, best_index, active_isa(), stream);
+}
+
+void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int64_t band,
+                      PairWorkspace& workspace, Vector<float> best_value, Vector<int64_t> best_index, Isa isa,
+                      Stream&) {
+  const int64_t n = rows.shape[0];
+  require(packed.columns() == n && packed.depth() == rows.shape[1], "the packed rows are the rows");
+  require(band >= 0 && band <= n && n <= workspace.rows(), "the band and the workspace fit the rows");
+  require(best_value.shape[0] == n && best_index.shape[0] == n, "best has one element a row");
+  const GemmOps& ops = gemm_ops(isa);
+  const FilterOps& filter = filter_ops(isa);
+  const int threads = std::min(workspace.threads(), omp_get_max_threads());
+  const int64_t block_rows = block_rows_of(band, threads, ops.strip_rows, kMaxBlockRows);
+  const auto of_thread = [&](int thread) {
+    return PairBest{workspace.below(thread), workspace.values(thread), workspace.indices(thread)};
+  };
+#pragma omp parallel num_threads(threads)
+  {
+    const PairBest best = of_thread(omp_get_thread_num());
+    best.clear(n);
+#pragma omp for schedule(dynamic, 1)
+    for (int64_t row = 0; row < band; row += block_rows) {
+      const int64_t count = std::min(block_rows, band - row);
+      const auto update = [&](int64_t first, int64_t width, const float* products) {
+        for (int64_t r = 0; r < count; ++r) {
+          offer_pairs(filter, products + r * kTileColumns, width, first, row + r, best);
+        }
+      };
+      each_tile(ops, rows, row, count, packed, row / kPanel * kPanel, update);
+    }
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < n; ++i) {
+      const PairBest all = of_thread(0);
+      for (int t = 1; t < omp_get_num_threads(); ++t) {
+        all.offer(i, of_thread(t).values[i], of_thread(t).indices[i]);
+      }
+      best_value.data[i] = all.values[i];
+      best_index.data[i] = all.indices[i];
     }
   }
 }

@@ -10,6 +10,26 @@
 
 namespace orthant::kernels {
 
+// Scratch of nearest_of_pairs(), allocated once and used for every step: each thread's best so far.
+class PairWorkspace {
+ public:
+  // Enough for `threads` threads and `rows` rows.
+  PairWorkspace(Memory& memory, int threads, int64_t rows)
+      : below_(memory, "workspace", {threads, rows}),
+        values_(memory, "workspace", {threads, rows}),
+        indices_(memory, "workspace", {threads, rows}) {}
+  [[nodiscard]] int threads() const { return static_cast<int>(values_.shape()[0]); }
+  [[nodiscard]] int64_t rows() const { return values_.shape()[1]; }
+  [[nodiscard]] float* below(int thread) { return below_.view().row(thread); }
+  [[nodiscard]] float* values(int thread) { return values_.view().row(thread); }
+  [[nodiscard]] int64_t* indices(int thread) { return indices_.view().row(thread); }
+
+ private:
+  Tensor<float, 2> below_;  // [threads, rows] the largest threshold that equal values still pass
+  Tensor<float, 2> values_;
+  Tensor<int64_t, 2> indices_;
+};
+
 // For each row q of `queries` [n, d]: over the rows j of `candidates` [c, d], except the one numbered
 // excluded[q] (-1: none), the largest dot product and its index. Where best_value is not -infinity on entry,
 // only larger ones (or equal ones with a lower index) replace it, so that candidates may come in pieces.
@@ -21,6 +41,19 @@ void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candida
 void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candidates, int64_t candidate_offset,
                        Vector<const int64_t> excluded, Vector<float> best_value, Vector<int64_t> best_index,
                        Isa isa, Stream& stream);
+
+// Of each row of `rows` [n, d], the largest dot product with another one and that one's index, over the pairs
+// {i, j} with i < band and i < j: each product serves both rows. `packed` holds the same rows. With band = n
+// it is the nearest neighbour among themselves; a whole cut into bands is the best over the bands, larger
+// values first, then lower indices. -infinity and -1 where a row is in no pair. `best_value`, `best_index`
+// [n]. Threads: OpenMP's, at most those of the workspace.
+void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int64_t band,
+                      PairWorkspace& workspace, Vector<float> best_value, Vector<int64_t> best_index,
+                      Stream& stream);
+// In a given instruction set, which the host must support.
+void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int64_t band,
+                      PairWorkspace& workspace, Vector<float> best_value, Vector<int64_t> best_index, Isa isa,
+                      Stream& stream);
 
 // unit[i] = rows[i] / max(|rows[i]|, 1e-8), norms[i] = |rows[i]| (f64 sums).
 void unit_rows(Matrix<const float> rows, Matrix<float> unit, Vector<float> norms, Stream& stream);

@@ -1,59 +1,65 @@
 #include "sae/training/orthogonality.h"
 
+#include <omp.h>
+
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
-#include "kernels/neighbour.h"
-#include "runtime/core/error.h"
+#include "kernels/vector.h"
 
 namespace orthant::sae {
 namespace {
 
-constexpr int64_t kTile = 1024;
+// Pairs {i, j} of `count` rows with i < row and i < j.
+int64_t pairs_before(int64_t row, int64_t count) {
+  return row * (2 * count - row - 1) / 2;
+}
 
-// A tile of query rows of one chunk.
-struct Item {
-  int64_t chunk;
-  Share tile;  // places within the chunk
-};
-
-std::vector<Item> items_of(const LatentPartition& partition) {
-  std::vector<Item> items;
-  for (int64_t c = 0; c < partition.chunks(); ++c) {
-    const int64_t count = partition.place(c).count;
-    for (int64_t first = 0; first < count; first += kTile) {
-      items.push_back({c, {first, std::min(kTile, count - first)}});
+// The first row of `count` rows with no fewer than `pairs` pairs before it; count where there is none.
+int64_t row_at_pair(int64_t pairs, int64_t count) {
+  int64_t low = 0;
+  int64_t high = count;
+  while (low < high) {
+    const int64_t middle = (low + high) / 2;
+    if (pairs_before(middle, count) < pairs) {
+      low = middle + 1;
+    } else {
+      high = middle;
     }
   }
-  return items;
+  return low;
 }
 
-// The chunks that rank `rank` works on, ascending.
-std::vector<int64_t> chunks_of(const std::vector<Item>& items, int world, int rank) {
-  const Share mine = share_of(static_cast<int64_t>(items.size()), world, rank);
-  std::vector<int64_t> chunks;
-  for (int64_t i = mine.first; i < mine.end(); ++i) {
-    const int64_t chunk = items[static_cast<size_t>(i)].chunk;
-    if (chunks.empty() || chunks.back() != chunk) chunks.push_back(chunk);
-  }
-  return chunks;
-}
+constexpr int64_t kNoPartner = std::numeric_limits<int64_t>::min();
 
-// Places of the partition that rank `rank` fills.
-int64_t places_of(const std::vector<Item>& items, int world, int rank) {
-  const Share mine = share_of(static_cast<int64_t>(items.size()), world, rank);
-  int64_t places = 0;
-  for (int64_t i = mine.first; i < mine.end(); ++i) places += items[static_cast<size_t>(i)].tile.count;
-  return places;
+// Orders partners: the larger cosine first, then the lower place. Finite floats of either sign rank like
+// this integer, once the two zeros are one.
+int64_t key_of(float cosine, int64_t place) {
+  const auto bits = std::bit_cast<int32_t>(cosine + 0.0f);
+  const int64_t rank = bits < 0 ? bits ^ 0x7fffffff : bits;
+  return rank * (int64_t{1} << 32) + (0xffffffff - place);
+}
+float cosine_of(int64_t key) {
+  const auto rank = static_cast<int32_t>(key >> 32);
+  return std::bit_cast<float>(rank < 0 ? rank ^ 0x7fffffff : rank);
+}
+int64_t place_of(int64_t key) {
+  return 0xffffffff - (key & 0xffffffff);
 }
 
 }  // namespace
 
 OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std::vector<Share> slices,
                                            int64_t chunk, Communicator& world, Communicator& shards)
-    : d_model_(d_model), slices_(std::move(slices)), world_(&world), shards_(&shards) {
+    : d_model_(d_model),
+      slices_(std::move(slices)),
+      world_(&world),
+      shards_(&shards),
+      pairs_(memory, omp_get_max_threads(), std::min(chunk, slices_.back().end())) {
   const Share own = slices_[static_cast<size_t>(shards.rank())];
   const int64_t latents = slices_.back().end();
   chunk = std::min(chunk, latents);
@@ -62,13 +68,15 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
   chunk_rows_ = Tensor<float, 2>(memory, "orthogonality", {chunk, d_model});
   const int64_t sent_rows = shards.size() == 1 ? 0 : shards.size() * std::min(own.count, chunk);
   send_ = Tensor<float, 1>(memory, "orthogonality", {sent_rows * d_model});
-  candidates_ = kernels::PackedWeights(memory, "orthogonality", chunk, d_model);
+  packed_ = kernels::PackedWeights(memory, "orthogonality", chunk, d_model);
+  band_cosine_ = Tensor<float, 1>(memory, "orthogonality", {chunk});
+  band_partner_ = Tensor<int64_t, 1>(memory, "orthogonality", {chunk});
+  best_ = Tensor<int64_t, 1>(memory, "orthogonality", {latents});
   cosine_ = Tensor<float, 1>(memory, "orthogonality", {latents});
   partner_ = Tensor<int32_t, 1>(memory, "orthogonality", {latents});
-  tile_cosine_ = Tensor<float, 1>(memory, "orthogonality", {kTile});
-  tile_partner_ = Tensor<int64_t, 1>(memory, "orthogonality", {kTile});
-  tile_excluded_ = Tensor<int64_t, 1>(memory, "orthogonality", {kTile});
   row_of_place_.resize(static_cast<size_t>(chunk));
+  seeker_offsets_.reserve(static_cast<size_t>(chunk + 1));
+  seekers_.resize(static_cast<size_t>(chunk));
 }
 
 Share OrthogonalityPenalty::own_part(std::span<const int32_t> chunk, int shard) const {
@@ -81,7 +89,7 @@ Share OrthogonalityPenalty::own_part(std::span<const int32_t> chunk, int shard) 
 double OrthogonalityPenalty::evaluate(Matrix<const float> decoder, const LatentPartition& partition,
                                       float weight, Matrix<float> gradient, Stream& stream) {
   kernels::unit_rows(decoder, unit_.view(), norms_.view(), stream);
-  find_pairs(partition, stream);
+  find_partners(partition, stream);
 
   double penalty = 0.0;
   for (int64_t c = 0; c < partition.chunks(); ++c) {
@@ -93,93 +101,104 @@ double OrthogonalityPenalty::evaluate(Matrix<const float> decoder, const LatentP
     }
     penalty += squares / static_cast<double>(place.count) / static_cast<double>(partition.chunks());
   }
-  zero_bytes(gradient.data, gradient.device, gradient.bytes());
   for (int64_t c = 0; c < partition.chunks(); ++c) {
     gather_partners(partition, c, stream);
-    add_gradients(partition, c, weight, gradient);
+    store_gradients(partition, c, weight, gradient);
   }
   return penalty;
 }
 
-// In round j every rank works on its j-th chunk, so an exchange serves all of them at once.
-void OrthogonalityPenalty::find_pairs(const LatentPartition& partition, Stream& stream) {
-  const std::vector<Item> items = items_of(partition);
-  const Share mine = share_of(static_cast<int64_t>(items.size()), world_->size(), world_->rank());
-  const std::vector<int64_t> own_chunks = chunks_of(items, world_->size(), world_->rank());
-  const int64_t rounds = [&] {
-    size_t most = 0;
-    for (int r = 0; r < world_->size(); ++r) {
-      most = std::max(most, chunks_of(items, world_->size(), r).size());
-    }
-    return static_cast<int64_t>(most);
-  }();
-
-  rows_compared_ = 0;
-  int64_t first_place = 0;
-  for (int r = 0; r < world_->rank(); ++r) first_place += places_of(items, world_->size(), r);
-  int64_t place = first_place;
-  int64_t item = mine.first;
-  for (int64_t round = 0; round < rounds; ++round) {
-    gather_chunk(partition, round, stream);
-    if (round >= static_cast<int64_t>(own_chunks.size())) continue;
-    const int64_t chunk = own_chunks[static_cast<size_t>(round)];
-    const int64_t count = partition.place(chunk).count;
-    candidates_.pack(Matrix<const float>(chunk_rows_.view()).rows(0, count), stream);
-    for (; item < mine.end() && items[static_cast<size_t>(item)].chunk == chunk; ++item) {
-      const Share tile = items[static_cast<size_t>(item)].tile;
-      for (int64_t i = 0; i < tile.count; ++i) {
-        tile_excluded_.data()[i] = tile.first + i;
-        tile_cosine_.data()[i] = -std::numeric_limits<float>::infinity();
-        tile_partner_.data()[i] = -1;
-      }
-      kernels::nearest_neighbour(Matrix<const float>(chunk_rows_.view()).rows(tile.first, tile.count),
-                                 candidates_, 0, tile_excluded_.view().rows(0, tile.count),
-                                 tile_cosine_.view().rows(0, tile.count),
-                                 tile_partner_.view().rows(0, tile.count), stream);
-      for (int64_t i = 0; i < tile.count; ++i, ++place) {
-        const bool alone = tile_partner_.data()[i] < 0;  // a chunk of one latent has no neighbour
-        cosine_.data()[place] = alone ? 0.0f : tile_cosine_.data()[i];
-        partner_.data()[place] = static_cast<int32_t>(tile_partner_.data()[i]);
-      }
-      rows_compared_ += tile.count;
-    }
+// Every rank has nearly the same number of pairs: those from one row of a chunk to another row of that or a
+// later one.
+std::vector<OrthogonalityPenalty::Band> OrthogonalityPenalty::bands_of(const LatentPartition& partition,
+                                                                       int world, int rank) {
+  int64_t total = 0;
+  for (int64_t c = 0; c < partition.chunks(); ++c) {
+    const int64_t count = partition.place(c).count;
+    total += pairs_before(count, count);
   }
-  if (world_->size() == 1) return;
-  std::vector<int64_t> counts;
-  for (int r = 0; r < world_->size(); ++r) counts.push_back(places_of(items, world_->size(), r));
-  world_->all_gather_uneven(cosine_.data() + first_place, cosine_.data(), counts, Dtype::kF32, stream);
-  world_->all_gather_uneven(partner_.data() + first_place, partner_.data(), counts, Dtype::kI32, stream);
+  const Share mine = share_of(total, world, rank);
+  std::vector<Band> bands;
+  int64_t before = 0;
+  for (int64_t c = 0; c < partition.chunks(); ++c) {
+    const int64_t count = partition.place(c).count;
+    const int64_t first = row_at_pair(mine.first - before, count);
+    const int64_t end = row_at_pair(mine.end() - before, count);
+    before += pairs_before(count, count);
+    if (pairs_before(end, count) > pairs_before(first, count)) bands.push_back({c, {first, end - first}});
+  }
+  return bands;
 }
 
-// Brings the rows of this rank's chunk of the round into chunk_rows_, in the chunk's order.
-void OrthogonalityPenalty::gather_chunk(const LatentPartition& partition, int64_t round, Stream& stream) {
+// In round j every rank works on its j-th band, so an exchange serves all of them at once.
+void OrthogonalityPenalty::find_partners(const LatentPartition& partition, Stream& stream) {
+  bands_.clear();
+  size_t rounds = 0;
+  for (int r = 0; r < world_->size(); ++r) {
+    bands_.push_back(bands_of(partition, world_->size(), r));
+    rounds = std::max(rounds, bands_.back().size());
+  }
+  const std::vector<Band>& own = bands_[static_cast<size_t>(world_->rank())];
+  pairs_compared_ = 0;
+  std::fill_n(best_.data(), partition.latents(), kNoPartner);
+  for (size_t round = 0; round < rounds; ++round) {
+    gather_band_rows(partition, round, stream);
+    if (round < own.size()) search_band(partition, own[round], stream);
+  }
+  if (world_->size() > 1) all_reduce(*world_, best_.view(), ReduceOp::kMax, stream);
+  for (int64_t p = 0; p < partition.latents(); ++p) {
+    const int64_t best = best_.data()[p];
+    const bool alone = best == kNoPartner;  // a chunk of one latent has no neighbour
+    cosine_.data()[p] = alone ? 0.0f : cosine_of(best);
+    partner_.data()[p] = alone ? -1 : static_cast<int32_t>(place_of(best));
+  }
+}
+
+void OrthogonalityPenalty::search_band(const LatentPartition& partition, const Band& band, Stream& stream) {
+  const Share places = partition.place(band.chunk);
+  const int64_t skipped = band.rows.first;  // of the chunk's rows
+  const int64_t count = places.count - skipped;
+  const Matrix<const float> rows = Matrix<const float>(chunk_rows_.view()).rows(0, count);
+  packed_.pack(rows, stream);
+  kernels::nearest_of_pairs(rows, packed_, band.rows.count, pairs_, band_cosine_.view().rows(0, count),
+                            band_partner_.view().rows(0, count), stream);
+  int64_t* const best = best_.data() + places.first + skipped;
+  for (int64_t i = 0; i < count; ++i) {
+    if (band_partner_.data()[i] < 0) continue;
+    best[i] = key_of(band_cosine_.data()[i], skipped + band_partner_.data()[i]);
+  }
+  pairs_compared_ += pairs_before(band.rows.end(), places.count) - pairs_before(skipped, places.count);
+}
+
+// Brings the rows of this rank's band of the round and all rows after them into chunk_rows_, in the chunk's
+// order.
+void OrthogonalityPenalty::gather_band_rows(const LatentPartition& partition, size_t round, Stream& stream) {
   const auto row_bytes = static_cast<size_t>(d_model_) * sizeof(float);
   const int64_t first = slices_[static_cast<size_t>(shards_->rank())].first;
-  const std::vector<Item> items = items_of(partition);
   // Ranks of this rank's dictionary group are consecutive in the world.
   const int group_start = world_->rank() - shards_->rank();
+  const auto wanted_by = [&](int rank) {
+    const std::vector<Band>& bands = bands_[static_cast<size_t>(rank)];
+    if (round >= bands.size()) return std::span<const int32_t>{};
+    return partition.chunk(bands[round].chunk).subspan(static_cast<size_t>(bands[round].rows.first));
+  };
   std::vector<int64_t> send_counts;
-  std::vector<int64_t> receive_counts;
   float* into = shards_->size() == 1 ? chunk_rows_.data() : send_.data();
   for (int peer = 0; peer < shards_->size(); ++peer) {
-    const std::vector<int64_t> chunks = chunks_of(items, world_->size(), group_start + peer);
-    int64_t sent = 0;
-    if (round < static_cast<int64_t>(chunks.size())) {
-      const std::span<const int32_t> chunk = partition.chunk(chunks[static_cast<size_t>(round)]);
-      const Share part = own_part(chunk, shards_->rank());
-      for (int64_t i = part.first; i < part.end(); ++i, into += d_model_) {
-        std::memcpy(into, unit_.view().row(chunk[static_cast<size_t>(i)] - first), row_bytes);
-      }
-      sent = part.count * d_model_;
+    const std::span<const int32_t> wanted = wanted_by(group_start + peer);
+    const Share part = own_part(wanted, shards_->rank());
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < part.count; ++i) {
+      const int32_t latent = wanted[static_cast<size_t>(part.first + i)];
+      std::memcpy(into + i * d_model_, unit_.view().row(latent - first), row_bytes);
     }
-    send_counts.push_back(sent);
+    send_counts.push_back(part.count * d_model_);
+    into += send_counts.back();
   }
   if (shards_->size() == 1) return;
-  const std::vector<int64_t> own = chunks_of(items, world_->size(), world_->rank());
+  std::vector<int64_t> receive_counts;
   for (int peer = 0; peer < shards_->size(); ++peer) {
-    const bool works = round < static_cast<int64_t>(own.size());
-    receive_counts.push_back(
-        works ? own_part(partition.chunk(own[static_cast<size_t>(round)]), peer).count * d_model_ : 0);
+    receive_counts.push_back(own_part(wanted_by(world_->rank()), peer).count * d_model_);
   }
   shards_->all_to_all(send_.data(), send_counts, chunk_rows_.data(), receive_counts, Dtype::kF32, stream);
 }
@@ -237,55 +256,59 @@ void OrthogonalityPenalty::gather_partners(const LatentPartition& partition, int
   shards_->all_to_all(send_.data(), send_counts, chunk_rows_.data(), receive_counts, Dtype::kF32, stream);
 }
 
-void OrthogonalityPenalty::add_gradients(const LatentPartition& partition, int64_t chunk, float weight,
-                                         Matrix<float> gradient) {
+// Of each own place of a chunk, those whose nearest neighbour it is, ascending.
+void OrthogonalityPenalty::list_seekers(std::span<const int32_t> partner, Share own) {
+  seeker_offsets_.assign(static_cast<size_t>(own.count + 1), 0);
+  // Own place i counts, then places, at cursors[i + 1]; having placed all, that is where i + 1 begins.
+  int64_t* const cursors = seeker_offsets_.data() + 1;
+  const auto inside = [&](int32_t place) { return place >= own.first && place < own.end(); };
+  for (const int32_t place : partner) {
+    if (inside(place)) ++cursors[place - own.first];
+  }
+  int64_t total = 0;
+  for (int64_t i = 0; i < own.count; ++i) total += std::exchange(cursors[i], total);
+  for (size_t p = 0; p < partner.size(); ++p) {
+    if (!inside(partner[p])) continue;
+    seekers_[static_cast<size_t>(cursors[partner[p] - own.first]++)] = static_cast<int64_t>(p);
+  }
+}
+
+void OrthogonalityPenalty::store_gradients(const LatentPartition& partition, int64_t chunk, float weight,
+                                           Matrix<float> gradient) {
   const std::span<const int32_t> members = partition.chunk(chunk);
   const Share place = partition.place(chunk);
   const int32_t* partner = partner_.data() + place.first;
   const float* cosine = cosine_.data() + place.first;
   const Share own = own_part(members, shards_->rank());
   const int64_t first = slices_[static_cast<size_t>(shards_->rank())].first;
-  const auto count = static_cast<int64_t>(members.size());
   const double share = static_cast<double>(weight) * 2.0 / static_cast<double>(partition.chunks()) /
-                       static_cast<double>(count);
-
-  // Those that point at each own latent, ascending.
-  std::vector<int64_t> offsets(static_cast<size_t>(own.count + 1), 0);
-  const auto points_inside = [&](int64_t p) { return partner[p] >= own.first && partner[p] < own.end(); };
-  for (int64_t p = 0; p < count; ++p) {
-    if (points_inside(p)) ++offsets[static_cast<size_t>(partner[p] - own.first + 1)];
-  }
-  for (int64_t i = 0; i < own.count; ++i)
-    offsets[static_cast<size_t>(i + 1)] += offsets[static_cast<size_t>(i)];
-  std::vector<int64_t> pointing(static_cast<size_t>(offsets.back()));
-  std::vector<int64_t> next(offsets.begin(), offsets.end() - 1);
-  for (int64_t p = 0; p < count; ++p) {
-    if (points_inside(p))
-      pointing[static_cast<size_t>(next[static_cast<size_t>(partner[p] - own.first)]++)] = p;
-  }
-
+                       static_cast<double>(members.size());
+  list_seekers({partner, members.size()}, own);
   const auto unit_row = [&](int64_t p) -> const float* {
     if (p >= own.first && p < own.end()) return unit_.view().row(members[static_cast<size_t>(p)] - first);
     return chunk_rows_.view().row(row_of_place_[static_cast<size_t>(p)]);
   };
+  const kernels::VectorOps& ops = kernels::vector_ops();
 #pragma omp parallel for schedule(dynamic, 16)
   for (int64_t i = 0; i < own.count; ++i) {
     const int64_t p = own.first + i;
     const int64_t local = members[static_cast<size_t>(p)] - first;
-    const float* self = unit_row(p);
     float* row = gradient.row(local);
+    std::fill_n(row, d_model_, 0.0f);
     const double scale = share / std::max(static_cast<double>(norms_.data()[local]), 1e-8);
     // d s / d d_self = (u_other - s u_self) / |d_self|, once as the seeker and once for each seeker of it.
-    const auto add_pair = [&](const float* other, float s) {
-      const auto toward = static_cast<float>(scale * s);
-      const auto along = static_cast<float>(scale * s * s);
-      for (int64_t c = 0; c < d_model_; ++c) row[c] += toward * other[c] - along * self[c];
+    double along = 0.0;
+    const auto add_pair = [&](const float* other, double s) {
+      ops.axpy(static_cast<float>(scale * s), other, row, d_model_);
+      along += scale * s * s;
     };
     if (partner[p] >= 0) add_pair(unit_row(partner[p]), cosine[p]);
-    for (int64_t q = offsets[static_cast<size_t>(i)]; q < offsets[static_cast<size_t>(i + 1)]; ++q) {
-      const int64_t seeker = pointing[static_cast<size_t>(q)];
+    for (int64_t q = seeker_offsets_[static_cast<size_t>(i)]; q < seeker_offsets_[static_cast<size_t>(i + 1)];
+         ++q) {
+      const int64_t seeker = seekers_[static_cast<size_t>(q)];
       add_pair(unit_row(seeker), cosine[seeker]);
     }
+    ops.axpy(static_cast<float>(-along), unit_row(p), row, d_model_);
   }
 }
 

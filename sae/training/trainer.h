@@ -90,9 +90,10 @@ class Trainer : public Checkpointable {
   [[nodiscard]] std::vector<TensorSlice> state() override;
   void after_load();
 
-  // Local. What this rank did in the last step: rows times latents encoded, and rows compared by the penalty.
+  // Local. What this rank did in the last step: rows times latents encoded, and pairs of latents
+  // compared by the penalty.
   [[nodiscard]] int64_t encoded_products() const { return encoded_products_; }
-  [[nodiscard]] int64_t compared_rows() const { return penalty_ ? penalty_->rows_compared() : 0; }
+  [[nodiscard]] int64_t compared_pairs() const { return penalty_ ? penalty_->pairs_compared() : 0; }
 
  private:
   void read_batch(ActivationSource& source);

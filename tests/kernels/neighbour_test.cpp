@@ -92,9 +92,6 @@ TEST_P(NeighbourOf, GivesTheBitsOfTheScalarBody) {
   EXPECT_EQ(among_themselves(rows, GetParam()), among_themselves(rows, Isa::kScalar));
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, NeighbourOf, ::testing::ValuesIn(kernels::supported_isas()),
-                         [](const auto& which) { return std::string(kernels::name_of(which.param)); });
-
 TEST(NearestNeighbour, ValueHasTheBitsOfThePlainProduct) {
   const HostMatrix rows = unit(random_matrix(1100, 50, 22));
   const Neighbours found = among_themselves(rows);
@@ -160,6 +157,76 @@ TEST(NearestNeighbour, FindsTheSameWhereTheDepthIsPackedInGroups) {
     EXPECT_EQ(found.values[static_cast<size_t>(q)], alone.values[0]);
     EXPECT_EQ(found.indices[static_cast<size_t>(q)], alone.indices[0]);
   }
+}
+
+// The best over bands [0, cuts[0]), [cuts[0], cuts[1]), ... of the pairs; each band sees its own rows and all
+// after.
+Neighbours of_pairs(const HostMatrix& rows, const std::vector<int64_t>& cuts,
+                    Isa isa = kernels::active_isa()) {
+  Neighbours found(rows.rows);
+  Memory memory;
+  Stream stream;
+  kernels::PairWorkspace workspace(memory, omp_get_max_threads(), rows.rows);
+  int64_t first = 0;
+  for (const int64_t end : cuts) {
+    const int64_t count = rows.rows - first;
+    PackedWeights packed(memory, "rows", count, rows.columns);
+    packed.pack(rows.view().rows(first, count), stream);
+    Neighbours band(count);
+    kernels::nearest_of_pairs(rows.view().rows(first, count), packed, end - first, workspace,
+                              {band.values.data(), {count}}, {band.indices.data(), {count}}, isa, stream);
+    for (int64_t i = 0; i < count; ++i) {
+      const float value = band.values[static_cast<size_t>(i)];
+      const int64_t index = band.indices[static_cast<size_t>(i)];
+      if (index < 0) continue;
+      float& best = found.values[static_cast<size_t>(first + i)];
+      int64_t& best_index = found.indices[static_cast<size_t>(first + i)];
+      if (!(value > best || (value == best && first + index < best_index))) continue;
+      best = value;
+      best_index = first + index;
+    }
+    first = end;
+  }
+  return found;
+}
+
+TEST_P(NeighbourOf, PairsFindTheNeighboursAmongThemselves) {
+  for (const int64_t rows : {0, 1, 2, 17, 97, 300, 611}) {
+    const HostMatrix units = unit(random_matrix(rows, 21, 40));
+    EXPECT_EQ(of_pairs(units, {rows}, GetParam()), among_themselves(units, GetParam())) << rows << " rows";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, NeighbourOf, ::testing::ValuesIn(kernels::supported_isas()),
+                         [](const auto& which) { return std::string(kernels::name_of(which.param)); });
+
+TEST(NearestOfPairs, BandsOfAnySizeAddUpToTheWhole) {
+  const HostMatrix rows = unit(random_matrix(700, 12, 41));
+  const Neighbours whole = among_themselves(rows);
+  EXPECT_EQ(of_pairs(rows, {1, 2, 129, 400, 699, 700}), whole);
+  EXPECT_EQ(of_pairs(rows, {250, 250, 700}), whole);
+}
+
+TEST(NearestOfPairs, TiesGoToTheLowestForAnyNumberOfThreads) {
+  HostMatrix rows(600, 4);
+  for (int64_t r = 0; r < 600; ++r) rows.at(r, r % 2) = 1.0f;
+  const Neighbours expected = among_themselves(rows);
+  const int before = omp_get_max_threads();
+  for (const int threads : {1, 2, 3}) {
+    omp_set_num_threads(threads);
+    EXPECT_EQ(of_pairs(rows, {600}), expected);
+    EXPECT_EQ(of_pairs(rows, {100, 101, 600}), expected);
+  }
+  omp_set_num_threads(before);
+}
+
+TEST(NearestOfPairs, WithNaNNeverWinAndDeepRowsArePackedInGroups) {
+  HostMatrix rows = unit(random_matrix(290, 2901, 42));
+  EXPECT_EQ(of_pairs(rows, {290}), among_themselves(rows));
+  rows.at(5, 2) = std::numeric_limits<float>::quiet_NaN();
+  const Neighbours broken = of_pairs(rows, {290});
+  EXPECT_EQ(broken, among_themselves(rows));
+  EXPECT_EQ(broken.indices[5], -1);
 }
 
 TEST(NearestNeighbour, IsTheSameForAnyNumberOfThreads) {
