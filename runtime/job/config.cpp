@@ -170,7 +170,9 @@ std::vector<FieldDifference> Config::differences_from(const Config& before) cons
     const std::optional<std::string> then =
         old_field == nullptr ? std::nullopt : old_field->value_text(*before.message_);
     if (now == then) continue;
-    const bool raised = field.may_be_raised() && field.number(*message_) > field.number(*before.message_);
+    const std::optional<double> number_then =
+        old_field == nullptr ? std::nullopt : old_field->number(*before.message_);
+    const bool raised = field.may_be_raised() && number_then && field.number(*message_) > number_then;
     if (!raised) differences.push_back({field.name(), then.value_or("unset"), now.value_or("unset")});
   }
   return differences;

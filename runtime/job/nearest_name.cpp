@@ -4,6 +4,15 @@
 #include <vector>
 
 namespace orthant {
+namespace {
+
+// The beginning of a name is as near as one wrong letter.
+int distance_of(std::string_view misspelt, std::string_view name) {
+  const bool is_beginning = misspelt.size() >= 3 && name.starts_with(misspelt);
+  return is_beginning ? std::min(1, edit_distance(misspelt, name)) : edit_distance(misspelt, name);
+}
+
+}  // namespace
 
 int edit_distance(std::string_view a, std::string_view b) {
   const size_t width = b.size() + 1;
@@ -28,8 +37,8 @@ std::string nearest_name(std::string_view misspelt, std::span<const std::string>
   int best_distance = 1 + std::max<int>(2, static_cast<int>(misspelt_leaf.size()) / 3);
   for (const std::string& name : names) {
     const std::string_view leaf = std::string_view(name).substr(name.rfind('.') + 1);
-    const int distance = std::min(edit_distance(misspelt, name),
-                                  edit_distance(misspelt_leaf, leaf) + (leaf.size() == name.size() ? 0 : 1));
+    const int distance = std::min(distance_of(misspelt, name),
+                                  distance_of(misspelt_leaf, leaf) + (leaf.size() == name.size() ? 0 : 1));
     if (distance >= best_distance) continue;
     best_distance = distance;
     best = name;

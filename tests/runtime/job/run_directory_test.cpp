@@ -1,0 +1,151 @@
+#include "runtime/job/run_directory.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <boost/json/parse.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "launch/config.pb.h"
+#include "runtime/comm/world.h"
+#include "runtime/job/arguments.h"
+#include "runtime/job/config.pb.h"
+#include "runtime/job/host.h"
+#include "runtime/storage/file.h"
+#include "tests/support/temp_dir.h"
+
+namespace orthant {
+namespace {
+
+namespace json = boost::json;
+
+class RunDirectoryTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<RunDirectory> open(const std::vector<std::string>& flags = {}, bool fresh = false) {
+    const auto schema =
+        std::make_shared<const ConfigSchema>("train", *launch::Train::descriptor(), Common::descriptor());
+    const Config config = make_config(schema, parse_arguments(*schema, flags), {});
+    return RunDirectory::open(out_, config, RunFacts{}, fresh, *world_.control, log_);
+  }
+  std::string refusal(const std::vector<std::string>& flags) {
+    try {
+      (void)open(flags);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kConfig);
+      return error.what();
+    }
+    return "";
+  }
+  json::object run_json() { return json::parse(read_file(out_ + "/run.json")).as_object(); }
+
+  testing::TempDir folder_;
+  std::string out_ = folder_.file("run");
+  World world_ = make_self_world();
+  Log log_{0, LogLevel::kOff};
+};
+
+TEST_F(RunDirectoryTest, AFinishedRunGivesItsResultAgain) {
+  {
+    const auto run = open();
+    EXPECT_FALSE(run->is_continued());
+    run->begin_attempt("step", 0);
+    EXPECT_FALSE(std::filesystem::exists(run->file("result.json")));
+    run->finish({{"loss", 0.5}});
+    run->end(ExitCode::kDone, "finished");
+  }
+  EXPECT_FALSE(std::filesystem::exists(out_ + "/lock"));
+  EXPECT_TRUE(std::filesystem::exists(out_ + "/log/rank-00000.txt"));
+  const auto again = open({"--threads=2"});
+  ASSERT_TRUE(again->result());
+  EXPECT_EQ(again->result()->at("loss"), 0.5);
+  again->end(ExitCode::kDone, "printed");
+  EXPECT_EQ(run_json().at("attempts").as_array().size(), 1u);
+}
+
+TEST_F(RunDirectoryTest, RaisingTokensContinuesAFinishedRun) {
+  open({"--train.tokens=10"})->finish({{"loss", 1}});
+  const auto raised = open({"--train.tokens=20"});
+  EXPECT_FALSE(raised->result());
+  EXPECT_TRUE(raised->is_continued());
+  EXPECT_FALSE(std::filesystem::exists(out_ + "/result.json"));
+}
+
+TEST_F(RunDirectoryTest, AttemptsAreListed) {
+  {
+    const auto run = open();
+    run->begin_attempt("step", 0);
+    run->end(ExitCode::kStopped, "stopped on request");
+  }
+  { open()->begin_attempt("step", 120); }  // ends without a word, as a killed job does
+  const auto third = open();
+  third->begin_attempt("step", 200);
+  const json::array attempts = run_json().at("attempts").as_array();
+  ASSERT_EQ(attempts.size(), 3u);
+  EXPECT_EQ(attempts[0].at("end"), "stopped");
+  EXPECT_EQ(attempts[1].at("start_step"), 120);
+  EXPECT_EQ(attempts[1].at("end"), "killed");
+  EXPECT_EQ(attempts[2].at("start_step"), 200);
+  EXPECT_TRUE(attempts[2].at("end").is_null());
+  EXPECT_EQ(run_json().at("verb"), "train");
+}
+
+TEST_F(RunDirectoryTest, AnotherConfigurationIsRefusedAndFreshDiscards) {
+  { (void)open({"--sae.k=8"}); }
+  const std::string message = refusal({"--sae.k=9"});
+  EXPECT_NE(message.find("sae.k: 8 there, 9 here"), std::string::npos) << message;
+  std::ofstream(out_ + "/notes.txt") << "keep";
+  std::ofstream(out_ + "/metrics.jsonl") << "old";
+  const auto fresh = open({"--sae.k=9"}, true);
+  EXPECT_FALSE(fresh->is_continued());
+  EXPECT_FALSE(std::filesystem::exists(out_ + "/metrics.jsonl"));
+  EXPECT_TRUE(std::filesystem::exists(out_ + "/notes.txt"));
+}
+
+TEST_F(RunDirectoryTest, ASecondJobIsRefusedNamingTheFirst) {
+  const auto first = open();
+  const std::string message = refusal({});
+  EXPECT_NE(message.find(host_name() + ":" + std::to_string(getpid())), std::string::npos) << message;
+  EXPECT_TRUE(std::filesystem::exists(out_ + "/lock"));
+}
+
+TEST_F(RunDirectoryTest, ALockOfADeadProcessIsTaken) {
+  std::filesystem::create_directory(out_);
+  const std::vector<std::string> dead = {
+      host_name() + " 4194305 " + boot_id() + " 1\n",                           // no such process
+      host_name() + " " + std::to_string(getpid()) + " " + boot_id() + " 1\n",  // a later process
+      host_name() + " " + std::to_string(getpid()) + " another-boot " + process_start(getpid()) + "\n",
+      "cut short",
+  };
+  for (const std::string& holder : dead) {
+    std::ofstream(out_ + "/lock") << holder;
+    EXPECT_NO_THROW((void)open()) << holder;
+  }
+}
+
+TEST_F(RunDirectoryTest, ALockOfAnotherHostLivesByItsHeartbeat) {
+  std::filesystem::create_directory(out_);
+  std::ofstream(out_ + "/lock") << "elsewhere 12 boot 1\n";
+  EXPECT_NE(refusal({}).find("elsewhere:12"), std::string::npos);
+  std::filesystem::last_write_time(out_ + "/lock",
+                                   std::filesystem::file_time_type::clock::now() - 2 * kLockIsDead);
+  EXPECT_NO_THROW((void)open());
+}
+
+TEST_F(RunDirectoryTest, RanksShareOneDirectory) {
+  run_thread_ranks(3, [&](World world) {
+    Log log(world.rank(), LogLevel::kOff);
+    const auto schema =
+        std::make_shared<const ConfigSchema>("train", *launch::Train::descriptor(), Common::descriptor());
+    const Config config = make_config(schema, {}, {});
+    const auto run = RunDirectory::open(out_, config, RunFacts{}, false, *world.control, log);
+    run->finish({{"x", 1}});
+    run->end(ExitCode::kDone, "finished");
+  });
+  EXPECT_EQ(run_json().at("world"), 3);
+  EXPECT_EQ(run_json().at("hosts").as_array().size(), 3u);
+  EXPECT_TRUE(std::filesystem::exists(out_ + "/log/rank-00002.txt"));
+}
+
+}  // namespace
+}  // namespace orthant
