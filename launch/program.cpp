@@ -61,13 +61,18 @@ RunFacts facts_of(const Invocation& invocation, const std::vector<std::string>& 
           .mesh_dictionary = mesh.dictionary};
 }
 
+void print_again(const Invocation& invocation, const RunDirectory& run) {
+  if (invocation.common.json()) return write_output(run.result_text());
+  print_result(invocation.verb, false, *run.result());
+}
+
 // Runs the verb in its run directory and records there how it ended.
 ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>& command_line) {
   const Common& common = invocation.common;
   const auto run = RunDirectory::open(common.out(), invocation.config, facts_of(invocation, command_line),
                                       common.fresh(), *invocation.world.control, invocation.log);
   if (run->result()) {
-    if (invocation.world.rank() == 0) print_result(invocation.verb, common.json(), *run->result());
+    if (invocation.world.rank() == 0) print_again(invocation, *run);
     return ExitCode::kDone;
   }
   invocation.run = run.get();

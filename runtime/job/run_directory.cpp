@@ -100,9 +100,8 @@ std::unique_ptr<RunDirectory> RunDirectory::open(const std::string& path, const 
       run->write_run_json();
     }
   });
-  std::string finished = run->result_ ? json::serialize(*run->result_) : "";
-  group.broadcast(finished, 0);
-  if (!finished.empty()) run->result_ = json::parse(finished);
+  group.broadcast(run->result_text_, 0);
+  if (!run->result_text_.empty()) run->result_ = json::parse(run->result_text_);
   run->is_continued_ = group.bit_or(run->is_continued_ ? 1 : 0) != 0;
   agree(group, "open the log", [&] {
     make_directory(run->file("log"));
@@ -161,6 +160,7 @@ void RunDirectory::compare_with_stored(const Config& config) {
   const bool same = config.key() == stored.key();
   if (same) {
     result_ = read_json(file(kResultFile));
+    result_text_ = read_file(file(kResultFile));
   } else {
     remove_path(file(kResultFile));
   }

@@ -48,6 +48,8 @@ class RunDirectory {
   // The result of a finished run with this configuration; nothing while it is unfinished. The same on every
   // rank.
   [[nodiscard]] const std::optional<boost::json::value>& result() const { return result_; }
+  // The same as it was written, without the last digits that reading a number may cost.
+  [[nodiscard]] const std::string& result_text() const { return result_text_; }
   // True where an earlier attempt began and did not finish.
   [[nodiscard]] bool is_continued() const { return is_continued_; }
 
@@ -73,6 +75,7 @@ class RunDirectory {
   std::optional<DirectoryLock> lock_;  // rank 0
   boost::json::object run_;            // rank 0: run.json
   std::optional<boost::json::value> result_;
+  std::string result_text_;
   bool is_continued_ = false;
   bool has_attempt_ = false;  // rank 0: the last attempt of run.json is this one
 };

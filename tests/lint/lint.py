@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks of the source tree that no compiler makes: lint.py SOURCE_DIR.
 
-Rooms include only what is below them; mpi.h and CUDA headers stay where they belong; no file grows too long.
+Rooms include only what is below them; mpi.h and CUDA headers stay where they belong; a source includes its own header
+first, which shows that the header compiles alone; no file grows too long.
 """
 import pathlib
 import re
@@ -23,7 +24,7 @@ LONGEST_FILE = 600
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
 
-def problems_of(path: pathlib.PurePath, text: str) -> list[str]:
+def problems_of(path: pathlib.PurePath, text: str, has_own_header: bool = False) -> list[str]:
     room = path.parts[0]
     found = []
     lines = text.splitlines()
@@ -31,6 +32,10 @@ def problems_of(path: pathlib.PurePath, text: str) -> list[str]:
         found.append(f"{path}: {len(lines)} lines, at most {LONGEST_FILE} (split it by idea)")
     if path.suffix == ".h" and "#pragma once" not in lines:
         found.append(f"{path}: no #pragma once")
+    includes = [match.group(1) for match in map(INCLUDE.match, lines) if match]
+    own_header = str(path.with_suffix(".h"))
+    if has_own_header and includes[:1] != [own_header]:
+        found.append(f"{path}: does not include {own_header} first")
     for number, line in enumerate(lines, 1):
         match = INCLUDE.match(line)
         if match is None:
@@ -57,7 +62,8 @@ def main() -> int:
         found.append("LICENSE is not the Apache License")
     files = sorted(p for room in BELOW for p in (root / room).rglob("*") if p.suffix in SOURCES)
     for file in files:
-        found += problems_of(file.relative_to(root), file.read_text(encoding="utf-8"))
+        has_own_header = file.suffix == ".cpp" and file.with_suffix(".h").exists()
+        found += problems_of(file.relative_to(root), file.read_text(encoding="utf-8"), has_own_header)
     print("\n".join(found) if found else f"{len(files)} files are clean")
     return bool(found)
 

@@ -30,6 +30,11 @@ class LintTest(unittest.TestCase):
         self.assertTrue(check("sae/a.h", "int x;"))
         self.assertFalse(check("sae/a.h", "#pragma once"))
 
+    def test_own_header_first(self):
+        late = "#include <string>\n#include \"sae/a.h\""
+        self.assertTrue(lint.problems_of(pathlib.PurePath("sae/a.cpp"), late, True))
+        self.assertFalse(lint.problems_of(pathlib.PurePath("sae/a.cpp"), '#include "sae/a.h"', True))
+
 
 if __name__ == "__main__":
     unittest.main()

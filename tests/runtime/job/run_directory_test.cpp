@@ -51,7 +51,7 @@ TEST_F(RunDirectoryTest, AFinishedRunGivesItsResultAgain) {
     EXPECT_FALSE(run->is_continued());
     run->begin_attempt("step", 0);
     EXPECT_FALSE(std::filesystem::exists(run->file("result.json")));
-    run->finish({{"loss", 0.5}});
+    run->finish({{"loss", 0.5}, {"fvu", 0.40911904}});
     run->end(ExitCode::kDone, "finished");
   }
   EXPECT_FALSE(std::filesystem::exists(out_ + "/lock"));
@@ -59,6 +59,7 @@ TEST_F(RunDirectoryTest, AFinishedRunGivesItsResultAgain) {
   const auto again = open({"--threads=2"});
   ASSERT_TRUE(again->result());
   EXPECT_EQ(again->result()->at("loss"), 0.5);
+  EXPECT_EQ(again->result_text(), read_file(out_ + "/result.json"));
   again->end(ExitCode::kDone, "printed");
   EXPECT_EQ(run_json().at("attempts").as_array().size(), 1u);
 }
