@@ -40,6 +40,8 @@ class ShardSum {
   [[nodiscard]] double total(Vector<const double> values, Stream& stream);
 
   [[nodiscard]] Share slice() const { return slice_; }
+  // Whether a row is one sum on this rank: a single shard, in the fast order.
+  [[nodiscard]] bool is_local() const { return virtual_shards_ == 0 && slice_.count == latents_; }
 
  private:
   // This rank's latents of its part `index`, counted within the slice.

@@ -187,8 +187,8 @@ StepReport Trainer::step(ActivationSource& source, bool with_variance) {
     step_dense(report);
   } else {
     encode_batch(report);
-    reconstruct_batch(report);
     count_dead(report);
+    reconstruct_batch(report);
     if (codes_travel()) {
       exchange_.gather_rows(gradient_.view(), stream_);
       exchange_.gather_rows(centred_.view(), stream_);
@@ -290,6 +290,7 @@ double Trainer::batch_variance() {
   kernels::column_sums(x_.view(), {sums.data(), {d_model_}}, stream_);
   grid_->data->all_reduce(sums.data(), d_model_, Dtype::kF64, ReduceOp::kSum, stream_);
   const double rows = static_cast<double>(config_.batch_tokens);
+#pragma omp parallel for
   for (int64_t r = 0; r < replica_rows_.count; ++r) {
     double squares = 0.0;
     for (int64_t c = 0; c < d_model_; ++c) {
@@ -302,11 +303,20 @@ double Trainer::batch_variance() {
 }
 
 void Trainer::reconstruct_batch(StepReport& report) {
-  sum_.decode(codes_, dictionary_.decoder.view(), dictionary_.decoder_bias.view(), reconstruction_.view(),
-              stream_);
-  kernels::reconstruction_error(x_.view(), reconstruction_.view(), static_cast<float>(2.0 * error_share()),
-                                own(gradient_),
-                                row_errors_.view().rows(replica_rows_.first, replica_rows_.count), stream_);
+  const auto scale = static_cast<float>(2.0 * error_share());
+  const Vector<double> errors = row_errors_.view().rows(replica_rows_.first, replica_rows_.count);
+  // The gradient of the values is final here unless an auxiliary loss follows, which reads the reconstruction
+  // too.
+  value_gradients_known_ = sum_.is_local() && !has_auxiliary_loss(report);
+  if (value_gradients_known_) {
+    kernels::decode_with_gradients(codes_, sum_.slice().first, dictionary_.decoder.view(),
+                                   dictionary_.decoder_bias.view(), x_.view(), scale, own(gradient_), errors,
+                                   value_gradients_.view(), stream_);
+  } else {
+    sum_.decode(codes_, dictionary_.decoder.view(), dictionary_.decoder_bias.view(), reconstruction_.view(),
+                stream_);
+    kernels::reconstruction_error(x_.view(), reconstruction_.view(), scale, own(gradient_), errors, stream_);
+  }
   report.squared_error = row_total();
   report.reconstruction = report.squared_error * error_share();
 }
@@ -333,6 +343,7 @@ double Trainer::auxiliary_weight() {
     grid_->data->all_reduce(sums.data(), d_model_, Dtype::kF64, ReduceOp::kSum, stream_);
   }
   const double rows = static_cast<double>(config_.batch_tokens);
+#pragma omp parallel for
   for (int64_t r = 0; r < replica_rows_.count; ++r) {
     double squares = 0.0;
     for (int64_t i = 0; i < d_model_; ++i) {
@@ -345,9 +356,13 @@ double Trainer::auxiliary_weight() {
   return variance > 0.0 ? 1.0 / variance : 0.0;
 }
 
+bool Trainer::has_auxiliary_loss(const StepReport& report) const {
+  return report.dead_latents > 0 && aux_gradient_.shape()[0] > 0;
+}
+
 void Trainer::auxiliary_loss(StepReport& report) {
   const Conventions& c = config_.conventions;
-  if (report.dead_latents == 0 || aux_gradient_.shape()[0] == 0) return;
+  if (!has_auxiliary_loss(report)) return;
   const Vector<const int32_t> dead = dead_.dead();
   std::vector<int64_t> dead_per_shard(static_cast<size_t>(grid_->dictionary->size()));
   const int64_t mine = dead.shape[0];
@@ -407,8 +422,10 @@ void Trainer::update(StepReport& report) {
   const auto prepare = [&](kernels::CodesView codes, Matrix<const float> own_gradient,
                            Tensor<float, 1>& gradients, kernels::Codes& all, Tensor<float, 1>& all_gradients,
                            kernels::LatentOrder& order, Matrix<const float> output_gradient) {
-    kernels::value_gradients(codes, first, dictionary_.decoder.view(), own_gradient, gradients.view(),
-                             stream_);
+    if (!value_gradients_known_ || &gradients != &value_gradients_) {
+      kernels::value_gradients(codes, first, dictionary_.decoder.view(), own_gradient, gradients.view(),
+                               stream_);
+    }
     kernels::CodePath path{.codes = codes,
                            .order = order.view(),
                            .value_gradients = gradients.view(),

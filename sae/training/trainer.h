@@ -100,6 +100,7 @@ class Trainer : public Checkpointable {
   void encode_batch(StepReport& report);
   void reconstruct_batch(StepReport& report);
   void count_dead(StepReport& report);
+  [[nodiscard]] bool has_auxiliary_loss(const StepReport& report) const;
   void auxiliary_loss(StepReport& report);
   void evaluate_penalty(StepReport& report);
   void update(StepReport& report);
@@ -152,6 +153,7 @@ class Trainer : public Checkpointable {
   kernels::CodesView codes_;     // main codes of this replica's rows
   kernels::CodesView aux_view_;  // auxiliary codes of this replica's rows
   Tensor<float, 1> value_gradients_;
+  bool value_gradients_known_ = false;  // this step, computed beside the reconstruction
   Tensor<float, 1> aux_value_gradients_;
   kernels::Codes all_codes_;  // of all replicas
   kernels::Codes all_aux_codes_;
