@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <span>
 
@@ -18,6 +19,7 @@
 #include "launch/version.h"
 #include "runtime/job/run_directory.h"
 #include "runtime/job/signals.h"
+#include "runtime/storage/file.h"
 
 namespace orthant::launch {
 namespace {
@@ -66,11 +68,22 @@ void print_again(const Invocation& invocation, const RunDirectory& run) {
   print_result(invocation.verb, false, *run.result());
 }
 
+// Whether `out` holds an earlier run of a verb that works anew each time.
+bool is_renewed(const Verb& verb, const std::string& out) {
+  if (!verb.works_anew || !std::filesystem::exists(out + "/run.json")) return false;
+  boost::json::error_code failed;
+  const boost::json::value run = boost::json::parse(read_file(out + "/run.json"), failed);
+  const boost::json::value* earlier =
+      failed || !run.is_object() ? nullptr : run.get_object().if_contains("verb");
+  return earlier != nullptr && *earlier == boost::json::value(verb.name);
+}
+
 // Runs the verb in its run directory and records there how it ended.
 ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>& command_line) {
   const Common& common = invocation.common;
+  const bool fresh = common.fresh() || is_renewed(invocation.verb, common.out());
   const auto run = RunDirectory::open(common.out(), invocation.config, facts_of(invocation, command_line),
-                                      common.fresh(), *invocation.world.control, invocation.log);
+                                      fresh, *invocation.world.control, invocation.log);
   if (run->result()) {
     if (invocation.world.rank() == 0) print_again(invocation, *run);
     return ExitCode::kDone;

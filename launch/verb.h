@@ -44,6 +44,9 @@ struct Verb {
   // What --dry_run prints below the configuration; null: nothing. Touches no file.
   std::string (*plan)(Invocation&) = nullptr;
   bool has_common_fields = true;  // false: computes nothing (help, completion)
+  // Whether a repeated command works anew instead of printing the result it had: the verb reads what may have
+  // changed since and is no part of its configuration.
+  bool works_anew = false;
 };
 
 // One run of one verb on this rank.

@@ -11,6 +11,7 @@ Verb lm_generate_verb();
 Verb lm_perplexity_verb();
 Verb lm_score_verb();
 Verb lm_tokenize_verb();
+Verb report_verb();
 Verb train_verb();
 
 const std::vector<Verb>& verbs() {
@@ -22,6 +23,7 @@ const std::vector<Verb>& verbs() {
       harvest_verb(),
       train_verb(),
       evaluate_verb(),
+      report_verb(),
       completion_verb(),
       help_verb(),
   };
