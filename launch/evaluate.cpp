@@ -13,6 +13,7 @@
 #include "launch/config.pb.h"
 #include "launch/evaluation_text.h"
 #include "launch/open_source.h"
+#include "launch/result.h"
 #include "launch/verb.h"
 #include "launch/version.h"
 #include "models/tasks/edit_losses.h"
@@ -57,7 +58,7 @@ Wanted wanted_of(const Evaluate& own) {
   const bool has_source =
       source.has_store() || source.has_array() || source.has_synthetic() || source.has_model();
   const bool has_text = own.has_text() || source.has_store();
-  if (names.empty()) return {has_source, true, own.has_model() && has_text, has_source};
+  if (names.empty()) return {has_source, true, own.has_model() && has_text, source.has_store()};
   const auto has = [&](const char* name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
@@ -204,7 +205,8 @@ class Evaluator {
         dictionary_, *source_, latents,
         {.split = split_, .rows = rows_, .top = own_.contexts().top(), .width = own_.contexts().width()},
         world_, grid_, virtual_shards_);
-    if (contexts_.empty()) invocation_.log.warning("the source has no tokens: no contexts");
+    if (contexts_.empty() && !latents.empty())
+      invocation_.log.warning("the source has no tokens: no contexts");
     stop_if_asked(*world_.control);
   }
 
@@ -331,6 +333,13 @@ class Evaluator {
   std::vector<sae::LatentContexts> contexts_;
 };
 
+// What the numbers mean stays in the document.
+std::string table_of(const json::value& result) {
+  json::object numbers = result.as_object();
+  numbers.erase("definitions");
+  return plain_table(numbers);
+}
+
 ExitCode run_evaluate(Invocation& invocation) {
   try {
     return Evaluator(invocation).run();
@@ -346,7 +355,8 @@ Verb evaluate_verb() {
           .summary = "measure a dictionary: reconstruction, geometry, CE and KL of the model, top contexts",
           .schema = Evaluate::descriptor(),
           .run_use = RunUse::kOptional,
-          .run = run_evaluate};
+          .run = run_evaluate,
+          .table = table_of};
 }
 
 }  // namespace orthant::launch

@@ -80,7 +80,8 @@ json::object to_json(const Histogram& histogram) {
 
 double score(double ablated, double spliced, double original) {
   const double cost = ablated - original;
-  return cost != 0.0 ? (ablated - spliced) / cost : 0.0;
+  // + 0.0: never a negative zero.
+  return cost != 0.0 ? (ablated - spliced) / cost + 0.0 : 0.0;
 }
 
 }  // namespace
