@@ -5,14 +5,18 @@ namespace orthant::launch {
 // One declaration and one entry a verb; each is defined in launch/<verb>.cpp.
 Verb completion_verb();
 Verb evaluate_verb();
+Verb export_verb();
 Verb harvest_verb();
 Verb help_verb();
+Verb import_verb();
+Verb inspect_verb();
 Verb lm_generate_verb();
 Verb lm_perplexity_verb();
 Verb lm_score_verb();
 Verb lm_tokenize_verb();
 Verb report_verb();
 Verb train_verb();
+Verb verify_verb();
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all = {
@@ -24,6 +28,10 @@ const std::vector<Verb>& verbs() {
       train_verb(),
       evaluate_verb(),
       report_verb(),
+      export_verb(),
+      import_verb(),
+      inspect_verb(),
+      verify_verb(),
       completion_verb(),
       help_verb(),
   };

@@ -92,6 +92,16 @@ void write_dictionary_file(const Dictionary& d, const std::map<std::string, std:
   writer->finish();
 }
 
+bool is_dictionary_file(const std::string& path) {
+  try {
+    const SafetensorsReader reader(path);
+    const auto format = reader.metadata().find("format");
+    return format != reader.metadata().end() && format->second == kFormat;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 DictionaryFile read_dictionary_file(const std::string& path, Memory& memory, int shards, int shard,
                                     int virtual_shards) {
   const SafetensorsReader reader(path);

@@ -18,6 +18,9 @@ namespace orthant::sae {
 void write_dictionary_file(const Dictionary& dictionary, const std::map<std::string, std::string>& metadata,
                            const std::string& path, Communicator& shards, bool writes, Stream& stream);
 
+// Whether the file's header says that write_dictionary_file() wrote it. False for a damaged header.
+[[nodiscard]] bool is_dictionary_file(const std::string& path);
+
 struct DictionaryFile {
   Dictionary dictionary;
   std::map<std::string, std::string> metadata;

@@ -1,0 +1,13 @@
+// The path that a verb is given as its input.
+#pragma once
+
+#include <string>
+
+#include "launch/verb.h"
+
+namespace orthant::launch {
+
+// `path` itself; throws Error(kUsage) naming the verb when it is empty.
+[[nodiscard]] const std::string& given_path(const Invocation& invocation, const std::string& path);
+
+}  // namespace orthant::launch
