@@ -143,7 +143,8 @@ TEST(Artefacts, AbsentAndUnknownPathsHaveTheirCodes) {
 // A store of 3000 rows of width 5 whose elements are their own numbers, exact in every element type used.
 std::string small_store(const TempDir& folder, Dtype dtype) {
   std::string path = folder.file("store");
-  const StoreDescription description{.rows = 3000, .d_model = 5, .dtype = dtype};
+  const StoreDescription description{
+      .rows = 3000, .d_model = 5, .dtype = dtype, .provenance = {}, .shard_bytes = 0};
   Memory memory;
   StoreWriter writer(path, description, memory);
   writer.begin(0);
