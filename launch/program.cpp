@@ -17,6 +17,7 @@
 #include "launch/result.h"
 #include "launch/verb.h"
 #include "launch/version.h"
+#include "runtime/job/faults.h"
 #include "runtime/job/run_directory.h"
 #include "runtime/job/signals.h"
 #include "runtime/storage/file.h"
@@ -89,6 +90,7 @@ ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>
     return ExitCode::kDone;
   }
   invocation.run = run.get();
+  invocation.world.control->set_flight_folder(run->file("log"));
   try {
     const ExitCode code = invocation.verb.run(invocation);
     run->end(code, code == ExitCode::kStopped ? "stopped on request" : "finished");
@@ -157,6 +159,7 @@ int run_program(const std::vector<std::string>& arguments) {
     MpiSession session(deadlines_of(request ? &*request : nullptr));
     return run_ranks(session, [&](World world) {
       if (problem) std::rethrow_exception(problem);
+      arm_faults_from_environment(world.rank());
       return static_cast<int>(answer(*request, world, arguments));
     });
   } catch (const std::exception& error) {

@@ -59,6 +59,19 @@ void refuse_impossible(const sae::TrainerConfig& config, MeshShape mesh) {
   }
 }
 
+void refuse_empty(const Source& config, const ActivationSource& source) {
+  const bool is_stored = config.has_store() || config.has_array();
+  if (!is_stored || source.rows(Split::kTrain) > 0) return;
+  const ExcludedRows excluded = source.excluded();
+  throw Error(
+      ExitCode::kData,
+      {.problem =
+           fmt::format("{} has no rows to train on", config.has_store() ? config.store() : config.array()),
+       .why = fmt::format("left out by token {}, by position {}, by norm {}; held out {}", excluded.token_ids,
+                          excluded.positions, excluded.norm_ratio, source.rows(Split::kHoldout)),
+       .suggestion = "Harvest more text, or loosen source.exclude and source.holdout."});
+}
+
 Scalars scalars_of(const sae::StepReport& r, const sae::Conventions& c, double seconds_per_step,
                    double tokens) {
   Scalars scalars = {
@@ -131,9 +144,10 @@ void load_start(sae::Trainer& trainer, const std::string& init, Memory& memory) 
   trainer.initialize_from(start.dictionary);
 }
 
+// Without the fields of execution: the same job leaves the same bytes wherever and however it ran.
 std::map<std::string, std::string> provenance(const Invocation& invocation, const ActivationSource& source) {
   return {{"source", source.identity()},
-          {"config", invocation.config.text()},
+          {"config", invocation.config.job_text()},
           {"config_key", to_hex(invocation.config.key())}};
 }
 
@@ -148,6 +162,7 @@ ExitCode run_train(Invocation& invocation) {
         [&] { source = open_source(own.source(), invocation.common.seed(), world, memory, invocation.log); });
   const sae::TrainerConfig config = trainer_config(invocation.common, own, mesh, source->d_model());
   refuse_impossible(config, mesh);
+  refuse_empty(own.source(), *source);
   Grid grid = make_grid(*world.data, mesh);
   sae::Trainer trainer(config, source->d_model(), world, grid, memory);
   invocation.log.info("mesh {}x{} (data x dictionary), replicas agree by {}, kernels {}", mesh.data,

@@ -150,6 +150,16 @@ std::string Config::json() const {
   return text;
 }
 
+std::string Config::job_text() const {
+  std::string lines;
+  for (const Field& field : schema_->fields()) {
+    if (field.is_execution()) continue;
+    const std::optional<std::string> value = field.value_text(*message_);
+    if (value) lines += fmt::format("{}={}\n", field.name(), *value);
+  }
+  return lines;
+}
+
 Hash128 Config::key() const {
   std::string canonical = schema_->verb() + "\n";
   for (const Field& field : schema_->fields()) {

@@ -44,6 +44,8 @@ class Config {
   [[nodiscard]] const ConfigSchema& schema() const { return *schema_; }
   [[nodiscard]] std::string text() const;  // Protobuf text format; merge_text() reads it back
   [[nodiscard]] std::string json() const;
+  // One line `field=value` for every field that is set and not one of execution.
+  [[nodiscard]] std::string job_text() const;
   // Hash of the verb and every field that is not one of execution: equal keys mean the same job.
   [[nodiscard]] Hash128 key() const;
   // Fields, those of execution left out, that differ from the configuration `before`; of the same schema.

@@ -101,7 +101,10 @@ std::unique_ptr<RunDirectory> RunDirectory::open(const std::string& path, const 
     }
   });
   group.broadcast(run->result_text_, 0);
-  if (!run->result_text_.empty()) run->result_ = json::parse(run->result_text_);
+  if (!run->result_text_.empty()) {
+    run->result_ = json::parse(run->result_text_);
+    return run;
+  }
   run->is_continued_ = group.bit_or(run->is_continued_ ? 1 : 0) != 0;
   agree(group, "open the log", [&] {
     make_directory(run->file("log"));
@@ -116,9 +119,9 @@ void RunDirectory::claim(const Config& config, const RunFacts& facts, bool fresh
   if (fresh) remove_earlier_run(path_);
   if (fs::exists(file(kRunFile))) run_ = read_json(file(kRunFile)).as_object();
   if (fs::exists(file(kConfigFile))) compare_with_stored(config);
+  if (result_) return;
   replace_file(file(kConfigFile), fmt::format("# orthant {} --config={}\n{}", config.schema().verb(),
                                               file(kConfigFile), config.text()));
-  if (result_) return;
   is_continued_ = run_.contains("attempts");
   run_["verb"] = config.schema().verb();
   run_["version"] = facts.version;

@@ -1,7 +1,11 @@
 #include "sae/dictionary/input_scaling.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+
+#include "runtime/core/error.h"
 
 namespace orthant::sae {
 namespace {
@@ -112,6 +116,13 @@ PresampleStatistics presample(ActivationSource& source, int64_t rows, Communicat
 }
 
 double input_scale_of(InputScaling scaling, const PresampleStatistics& statistics, int64_t d_model) {
+  if (!std::isfinite(statistics.mean_square) || !std::isfinite(statistics.mean_norm)) {
+    throw Error(
+        ExitCode::kNonFinite,
+        {.problem = fmt::format("the first {} activations hold values that are not finite", statistics.rows),
+         .why = fmt::format("their mean square is {}", statistics.mean_square),
+         .suggestion = "Look for the rows, or leave them out by source.exclude.norm_ratio."});
+  }
   if (scaling == InputScaling::kUnitMeanSquare && statistics.mean_square > 0.0) {
     return 1.0 / std::sqrt(statistics.mean_square);
   }

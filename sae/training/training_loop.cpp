@@ -43,7 +43,8 @@ TrainingEnd run_training(Trainer& trainer, ActivationSource& source, TrainingLoo
   }
   if (!loaded && loop.initialize) loop.initialize();
   if (!loaded && !loop.initialize) trainer.initialize(source);
-  loop.begins(trainer.steps_done());
+  const int64_t first_step = trainer.steps_done();
+  loop.begins(first_step);
 
   using Clock = std::chrono::steady_clock;
   auto last = Clock::now();
@@ -55,6 +56,7 @@ TrainingEnd run_training(Trainer& trainer, ActivationSource& source, TrainingLoo
     const bool logs = step % loop.log_every == 0 || step + 1 == trainer.config().steps;
     const StepReport report = trainer.step(source, logs);
     ++steps_since;
+    if (step == first_step) loop.control->end_startup();
     uint64_t word = report.finite ? 0 : kNonFinite;
     if (loop.stop_wanted()) word |= kStop;
     if (loop.control->rank() == 0 && loop.checkpoint_due(trainer.steps_done())) word |= kSave;
