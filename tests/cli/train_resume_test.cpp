@@ -172,7 +172,7 @@ TEST_F(TrainAgain, MoreTokensContinueAFinishedRun) {
 
 TEST_F(TrainAgain, KilledWhileSavingContinuesAtTheCheckpointBefore) {
   ASSERT_TRUE(ended(run(train(whole_)), 0));
-  for (const char* point : {"checkpoint.mid_chunk", "checkpoint.before_rename"}) {
+  for (const char* point : {"checkpoint.before_rename", "checkpoint.after_rename"}) {
     const std::string out = folder_.file(point);
     const Outcome killed = run_command(with_fault(std::string(point) + ":0:2:kill", train(out), 1));
     EXPECT_NE(killed.code, 0) << point;
