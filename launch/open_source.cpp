@@ -1,5 +1,6 @@
 #include "launch/open_source.h"
 
+#include "models/transformer/live_source.h"
 #include "runtime/core/error.h"
 #include "runtime/storage/stored_source.h"
 #include "sae/studies/synthetic_source.h"
@@ -19,11 +20,7 @@ std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t see
                        "--source.hook) or --source.synthetic.features."});
   }
   if (config.has_synthetic()) return std::make_unique<sae::SyntheticSource>(config.synthetic(), seed, memory);
-  if (config.has_model()) {
-    throw Error(ExitCode::kConfig, {.problem = "source.model cannot be trained on directly",
-                                    .why = "this build reads activations from disk or from a generator",
-                                    .suggestion = "Run `orthant harvest` and give --source.store."});
-  }
+  if (config.has_model()) return models::open_live_source(config, seed, memory);
   return open_array_or_store(config, seed, memory);
 }
 

@@ -84,8 +84,7 @@ done
 
 for preset in batchtopk ortsae; do
   stage "evaluate $preset"
-  orthant evaluate --sae="$work/$preset" --source.store="$work/store" --model="$model" --text="$text" \
-    --text_split=paragraph --out="$work/evaluate/$preset"
+  orthant evaluate --sae="$work/$preset" --source.store="$work/store" --model="$model" --out="$work/evaluate/$preset"
 done
 
 stage "report"

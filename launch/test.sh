@@ -34,6 +34,10 @@ if [ -z "${ORTHANT_TEST_MODEL:-}" ]; then
   fi
 fi
 
+# Tests start mpirun themselves; as root, with more ranks than cores.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_mechanism=none
+
 report=$BUILD_DIR/tests.xml
 rm -f "$report"
 code=0
