@@ -168,6 +168,9 @@ ExitCode run_train(Invocation& invocation) {
   invocation.log.info("mesh {}x{} (data x dictionary), replicas agree by {}, kernels {}", mesh.data,
                       mesh.dictionary, name_of(config.data_parallel),
                       kernels::name_of(kernels::active_isa()));
+  if (own.precision() == "bf16") {
+    invocation.log.warning("precision=bf16 has no product on this device: the encoder computes in f32");
+  }
   invocation.log.debug("{}", memory.table());
 
   std::unique_ptr<Checkpoints> checkpoints;
