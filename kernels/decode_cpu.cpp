@@ -28,17 +28,26 @@ struct SlicedCodes {
             .first_row = first_latent,
             .count = entries.count()};
   }
+  // None past the last row.
+  [[nodiscard]] GatheredRows gathered_of(int64_t row) const {
+    return row < codes.rows() ? gathered(range(row)) : GatheredRows{};
+  }
 };
 
-void add_decoded_row(const SlicedCodes& sliced, int64_t row, float* sum) {
+void add_decoded_row(const SlicedCodes& sliced, int64_t row, const GatheredRows* following, float* sum) {
   const EntryRange entries = sliced.range(row);
-  gather_ops().weighted_sum(sliced.gathered(entries), sliced.codes.values.data + entries.first, sum);
+  GatheredRows rows = sliced.gathered(entries);
+  rows.following = following;
+  gather_ops().weighted_sum(rows, sliced.codes.values.data + entries.first, sum);
 }
 
 void value_gradients_of_row(const SlicedCodes& sliced, int64_t row, const float* gradient, float* products) {
   const EntryRange entries = sliced.range(row);
   const CodesView& codes = sliced.codes;
-  gather_ops().dots(sliced.gathered(entries), gradient, products + entries.first);
+  const GatheredRows following = sliced.gathered_of(row + 1);
+  GatheredRows rows = sliced.gathered(entries);
+  rows.following = &following;
+  gather_ops().dots(rows, gradient, products + entries.first);
   std::fill(products + codes.row_offsets.data[row], products + entries.first, 0.0f);
   std::fill(products + entries.last, products + codes.row_offsets.data[row + 1], 0.0f);
   for (int64_t e = entries.first; e < entries.last; ++e) {
@@ -74,7 +83,8 @@ void decode(CodesView codes, int64_t first_latent, Matrix<const float> decoder, 
 #pragma omp parallel for schedule(dynamic, kRowsAtATime)
   for (int64_t r = 0; r < codes.rows(); ++r) {
     start_row(start, bias, out.shape[1], out.row(r));
-    add_decoded_row(sliced, r, out.row(r));
+    const GatheredRows following = sliced.gathered_of(r + 1);
+    add_decoded_row(sliced, r, &following, out.row(r));
   }
 }
 
@@ -108,7 +118,7 @@ void decode_with_gradients(CodesView codes, int64_t first_latent, Matrix<const f
   for (int64_t r = 0; r < codes.rows(); ++r) {
     float* row = gradient.row(r);
     start_row(start, bias, d_model, row);
-    add_decoded_row(sliced, r, row);
+    add_decoded_row(sliced, r, nullptr, row);
     squared_error.data[r] = gather_ops().error_row(input.row(r), row, scale, d_model, row);
     value_gradients_of_row(sliced, r, row, value_gradients.data);
   }

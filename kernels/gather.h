@@ -18,6 +18,8 @@ struct GatheredRows {
   const int32_t* rows = nullptr;  // [count]
   int64_t first_row = 0;
   int64_t count = 0;
+  // What will be gathered after this one: its first rows are called into the cache with the last ones here.
+  const GatheredRows* following = nullptr;
 };
 
 struct GatherOps {

@@ -15,13 +15,21 @@ ORTHANT_LANES_INLINE const float* row_of(const GatheredRows& gathered, int64_t i
   return gathered.matrix + (gathered.rows[index] - gathered.first_row) * gathered.width;
 }
 
-// Rows [index, index + 4), clamped to the last one: what is prefetched beyond the end is a row that is hot.
+// Rows [index, index + 4), clamped to the last one.
 ORTHANT_LANES_INLINE Group group_of(const GatheredRows& gathered, int64_t index) {
   Group group;
   for (int64_t i = 0; i < kGroup; ++i) {
     group.row[i] = row_of(gathered, index + i < gathered.count ? index + i : gathered.count - 1);
   }
   return group;
+}
+
+// What is prefetched while the group at `index` is added: the next one, or what follows, or rows that are
+// hot.
+ORTHANT_LANES_INLINE Group group_after(const GatheredRows& gathered, int64_t index) {
+  const bool last = index + kGroup >= gathered.count;
+  const bool follows = last && gathered.following != nullptr && gathered.following->count > 0;
+  return follows ? group_of(*gathered.following, 0) : group_of(gathered, index + kGroup);
 }
 
 ORTHANT_LANES_INLINE void prefetch(const Group& group, int64_t column) {
@@ -49,10 +57,11 @@ ORTHANT_LANES_INLINE void add_group(const Group& group, const Group& next, const
   }
 }
 
-ORTHANT_LANES_INLINE void add_single(const float* row, float weight, int64_t first, int64_t last,
-                                     float* sum) {
+ORTHANT_LANES_INLINE void add_single(const float* row, const Group& next, float weight, int64_t first,
+                                     int64_t last, float* sum) {
   int64_t column = first;
   for (; column + kLanes <= last; column += kLanes) {
+    prefetch(next, column);
     store(sum + column, add_row(row + column, weight, load(sum + column)));
   }
   for (; column < last; ++column) sum[column] = __builtin_fmaf(weight, row[column], sum[column]);
@@ -63,9 +72,11 @@ void weighted_sum(const GatheredRows& gathered, const float* weights, float* sum
     const int64_t last = first + kTileColumns < gathered.width ? first + kTileColumns : gathered.width;
     int64_t i = 0;
     for (; i + kGroup <= gathered.count; i += kGroup) {
-      add_group(group_of(gathered, i), group_of(gathered, i + kGroup), weights + i, first, last, sum);
+      add_group(group_of(gathered, i), group_after(gathered, i), weights + i, first, last, sum);
     }
-    for (; i < gathered.count; ++i) add_single(row_of(gathered, i), weights[i], first, last, sum);
+    for (; i < gathered.count; ++i) {
+      add_single(row_of(gathered, i), group_after(gathered, i), weights[i], first, last, sum);
+    }
   }
 }
 
@@ -74,7 +85,7 @@ void dots(const GatheredRows& gathered, const float* vector, float* products) {
   const int64_t whole = gathered.width / kLanes * kLanes;
   for (int64_t i = 0; i < gathered.count; i += kGroup) {
     const Group group = group_of(gathered, i);
-    const Group next = group_of(gathered, i + kGroup);
+    const Group next = group_after(gathered, i);
     Lanes sums[kGroup] = {broadcast(0.0f), broadcast(0.0f), broadcast(0.0f), broadcast(0.0f)};
     for (int64_t column = 0; column < whole; column += kLanes) {
       prefetch(next, column);

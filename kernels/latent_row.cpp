@@ -13,29 +13,32 @@ constexpr double kSmallestNorm = 1e-30;
 constexpr double kNormOffset = 1e-6;  // of dictionary_learning's projection
 constexpr int64_t kEntriesAtATime = 256;
 
-// Calls piece(first, count) for consecutive pieces of the entries of `latent`.
-template <typename Piece>
-void each_piece(const LatentOrderView& order, int64_t latent, Piece piece) {
-  const int64_t last = order.offsets.data[latent + 1];
-  for (int64_t first = order.offsets.data[latent]; first < last; first += kEntriesAtATime) {
-    piece(first, std::min(kEntriesAtATime, last - first));
-  }
+// The rows of `matrix` that the entries of `latent` name; none past the last latent.
+GatheredRows rows_of(const LatentOrderView& order, int64_t latent, Matrix<const float> matrix) {
+  GatheredRows rows{.matrix = matrix.data, .width = matrix.shape[1]};
+  if (latent + 1 >= order.offsets.shape[0]) return rows;
+  rows.rows = order.rows.data + order.offsets.data[latent];
+  rows.count = order.offsets.data[latent + 1] - order.offsets.data[latent];
+  return rows;
 }
 
-// sum += over the entries of `latent` of weights[entry] * matrix[row of entry].
+// sum += over the entries of `latent` of weights[entry] * matrix[row of entry]; `following` is gathered next.
 void add_weighted_rows(const LatentOrderView& order, int64_t latent, const float* entry_weights,
-                       Matrix<const float> matrix, float* sum) {
+                       Matrix<const float> matrix, const GatheredRows& following, float* sum) {
   const GatherOps& ops = gather_ops();
-  each_piece(order, latent, [&](int64_t first, int64_t count) {
+  GatheredRows rest = rows_of(order, latent, matrix);
+  const int64_t* entries = order.entries.data + order.offsets.data[latent];
+  while (rest.count > 0) {
+    GatheredRows piece = rest;
+    piece.count = std::min(kEntriesAtATime, rest.count);
+    rest.rows += piece.count;
+    rest.count -= piece.count;
+    piece.following = rest.count > 0 ? &rest : &following;
     float weights[kEntriesAtATime];
-    for (int64_t i = 0; i < count; ++i) weights[i] = entry_weights[order.entries.data[first + i]];
-    ops.weighted_sum({.matrix = matrix.data,
-                      .width = matrix.shape[1],
-                      .rows = order.rows.data + first,
-                      .first_row = 0,
-                      .count = count},
-                     weights, sum);
-  });
+    for (int64_t i = 0; i < piece.count; ++i) weights[i] = entry_weights[entries[i]];
+    entries += piece.count;
+    ops.weighted_sum(piece, weights, sum);
+  }
 }
 
 double norm_of(const float* row, int64_t d_model) {
@@ -63,11 +66,16 @@ void gather_gradients(const LatentStepArgs& args, int64_t latent, float* encoder
   if (decoder != nullptr) std::fill(decoder, decoder + d_model, 0.0f);
   for (int i = 0; i < args.path_count; ++i) {
     const CodePath& path = args.paths[i];
+    const GatheredRows inputs = rows_of(path.order, latent + 1, args.input);
+    const GatheredRows gradients =
+        rows_of(path.order, encoder == nullptr ? latent + 1 : latent, path.output_gradient);
     if (encoder != nullptr) {
-      add_weighted_rows(path.order, latent, path.value_gradients.data, args.input, encoder);
+      const GatheredRows& following = decoder == nullptr ? inputs : gradients;
+      add_weighted_rows(path.order, latent, path.value_gradients.data, args.input, following, encoder);
     }
     if (decoder != nullptr) {
-      add_weighted_rows(path.order, latent, path.codes.values.data, path.output_gradient, decoder);
+      const GatheredRows& following = encoder == nullptr ? gradients : inputs;
+      add_weighted_rows(path.order, latent, path.codes.values.data, path.output_gradient, following, decoder);
     }
   }
 }
