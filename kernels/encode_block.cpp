@@ -34,9 +34,9 @@ int64_t EncodeScratch::bytes(int64_t k, int64_t depth) {
 EncodeScratch::EncodeScratch(std::byte* start, int64_t k, int64_t depth) : candidates(candidates_for(k)) {
   strips = take<float>(start, kEncodeRows * depth);
   tile = take<float>(start, kEncodeRows * kEncodeColumns);
-  keys = take<uint64_t>(start, kEncodeRows * candidates);
+  keys = take<int64_t>(start, kEncodeRows * candidates);
   values = take<float>(start, kEncodeRows * candidates);
-  spare = take<uint64_t>(start, candidates);
+  spare = take<int64_t>(start, candidates);
   counts = take<int64_t>(start, kEncodeRows);
   thresholds = take<float>(start, kEncodeRows);
 }

@@ -11,7 +11,7 @@
 
 namespace orthant::kernels {
 
-inline constexpr int64_t kEncodeRows = 96;      // rows of a block at most
+inline constexpr int64_t kEncodeRows = 192;     // rows of a block at most
 inline constexpr int64_t kEncodeColumns = 256;  // latents of a tile
 inline constexpr int64_t kTileWords = kEncodeColumns / 64;
 
@@ -19,14 +19,18 @@ inline constexpr int64_t kTileWords = kEncodeColumns / 64;
 struct EncodeScratch {
   float* strips;       // [kEncodeRows, depth] as strips, one depth part after the other
   float* tile;         // [kEncodeRows, kEncodeColumns]
-  uint64_t* keys;      // [kEncodeRows, candidates]
+  int64_t* keys;       // [kEncodeRows, candidates]
   float* values;       // [kEncodeRows, candidates]
-  uint64_t* spare;     // [candidates]
+  int64_t* spare;      // [candidates]
   int64_t* counts;     // [kEncodeRows]
   float* thresholds;   // [kEncodeRows]
   int64_t candidates;  // room of a row
 
-  [[nodiscard]] static int64_t candidates_for(int64_t k) { return 3 * k + 128; }
+  // A tile fits beside what tightening leaves; more room makes tightening rarer.
+  [[nodiscard]] static int64_t candidates_after_tightening(int64_t k) { return k + k / 4 + 8; }
+  [[nodiscard]] static int64_t candidates_for(int64_t k) {
+    return candidates_after_tightening(k) + k + kEncodeColumns;
+  }
   [[nodiscard]] static int64_t bytes(int64_t k, int64_t depth);
   EncodeScratch(std::byte* start, int64_t k, int64_t depth);
 };
@@ -65,6 +69,13 @@ inline void each_set_bit(const uint64_t* words, int64_t count, const Take& take)
   for (int64_t w = 0; w * 64 < count; ++w) {
     for (uint64_t word = words[w]; word != 0; word &= word - 1) take(w * 64 + std::countr_zero(word));
   }
+}
+
+// How many of the first `count` bits are set.
+[[nodiscard]] inline int64_t bits_set(const uint64_t* words, int64_t count) {
+  int64_t set = 0;
+  for (int64_t w = 0; w * 64 < count; ++w) set += std::popcount(words[w]);
+  return set;
 }
 
 // relu of product plus bias; NaN stays NaN.

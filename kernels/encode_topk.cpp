@@ -16,14 +16,14 @@ namespace {
 
 // Orders candidates: larger rank first, then the lower latent. Ranks are positive or NaN, whose bits sort
 // above all numbers once the sign is cleared.
-uint64_t key_of(float rank, int64_t latent) {
+int64_t key_of(float rank, int64_t latent) {
   const uint32_t bits = std::bit_cast<uint32_t>(rank) & 0x7fffffffu;
-  return (static_cast<uint64_t>(bits) << 32) | (0xffffffffu - static_cast<uint32_t>(latent));
+  return (static_cast<int64_t>(bits) << 32) | (0xffffffffu - static_cast<uint32_t>(latent));
 }
-float rank_of(uint64_t key) {
+float rank_of(int64_t key) {
   return std::bit_cast<float>(static_cast<uint32_t>(key >> 32));
 }
-int64_t latent_of(uint64_t key) {
+int64_t latent_of(int64_t key) {
   return 0xffffffffu - static_cast<uint32_t>(key);
 }
 
@@ -49,31 +49,39 @@ class TopKOfBlock {
     row.threshold = scratch_.thresholds[r];
     filter_.above(row, words);
     int64_t count = scratch_.counts[r];
-    uint64_t* const keys = scratch_.keys + r * scratch_.candidates;
+    if (count + bits_set(words, row.count) > scratch_.candidates) {
+      count = tighten(r, count, false);
+      row.threshold = scratch_.thresholds[r];
+      filter_.above(row, words);
+    }
+    scratch_.counts[r] = row.scale == nullptr ? insert<false>(r, row, words, first_latent, count)
+                                              : insert<true>(r, row, words, first_latent, count);
+  }
+
+  // Appends the elements of the tile whose bits are set, for which there is room; returns the new count.
+  template <bool kScaled>
+  int64_t insert(int64_t r, const FilterRow& row, const uint64_t* words, int64_t first_latent,
+                 int64_t count) {
+    int64_t* const keys = scratch_.keys + r * scratch_.candidates;
     float* const values = scratch_.values + r * scratch_.candidates;
-    each_set_bit(words, row.count, [&](int64_t i) {
-      if (count == scratch_.candidates) count = tighten(r, count);
+    each_set_bit(words, row.count, [=, &count](int64_t i) {
       const float activation = activation_of(row, i);
-      keys[count] = key_of(row.scale == nullptr ? activation : activation * row.scale[i], first_latent + i);
+      keys[count] = key_of(kScaled ? activation * row.scale[i] : activation, first_latent + i);
       values[count] = activation;
       ++count;
     });
-    scratch_.counts[r] = count;
+    return count;
   }
 
-  // Leaves the k best of `count` candidates in their order, raises the row's threshold to the last of them.
-  int64_t tighten(int64_t r, int64_t count) {
+  // Drops candidates that k others beat and raises the row's threshold accordingly; leaves about k, or
+  // exactly k.
+  int64_t tighten(int64_t r, int64_t count, bool exactly) {
     if (count <= k_) return count;
-    uint64_t* const keys = scratch_.keys + r * scratch_.candidates;
-    float* const values = scratch_.values + r * scratch_.candidates;
-    std::copy_n(keys, count, scratch_.spare);
-    std::nth_element(scratch_.spare, scratch_.spare + k_ - 1, scratch_.spare + count, std::greater<>());
-    const uint64_t last = scratch_.spare[k_ - 1];
-    int64_t kept = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      keys[kept] = keys[i];
-      values[kept] = values[i];
-      kept += keys[i] >= last ? 1 : 0;
+    int64_t last = filter_.near_kth(scratch_.keys + r * scratch_.candidates, count, k_);
+    int64_t kept = keep_from(r, count, last);
+    if (exactly || kept > EncodeScratch::candidates_after_tightening(k_)) {
+      last = kth_of(r, kept);
+      kept = keep_from(r, kept, last);
     }
     // Only NaN passes an infinite threshold.
     const float rank = rank_of(last);
@@ -81,9 +89,28 @@ class TopKOfBlock {
     return kept;
   }
 
+  [[nodiscard]] int64_t kth_of(int64_t r, int64_t count) {
+    std::copy_n(scratch_.keys + r * scratch_.candidates, count, scratch_.spare);
+    std::nth_element(scratch_.spare, scratch_.spare + k_ - 1, scratch_.spare + count, std::greater<>());
+    return scratch_.spare[k_ - 1];
+  }
+
+  // Keeps the candidates from `last` on, in their order; returns how many.
+  int64_t keep_from(int64_t r, int64_t count, int64_t last) {
+    int64_t* const keys = scratch_.keys + r * scratch_.candidates;
+    float* const values = scratch_.values + r * scratch_.candidates;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      keys[kept] = keys[i];
+      values[kept] = values[i];
+      kept += keys[i] >= last ? 1 : 0;
+    }
+    return kept;
+  }
+
   void emit(int64_t r, int64_t row, CodesView out) {
-    const int64_t count = tighten(r, scratch_.counts[r]);
-    const uint64_t* const keys = scratch_.keys + r * scratch_.candidates;
+    const int64_t count = tighten(r, scratch_.counts[r], true);
+    const int64_t* const keys = scratch_.keys + r * scratch_.candidates;
     const float* const values = scratch_.values + r * scratch_.candidates;
     int32_t* latents = out.latents.data + row * k_;
     float* activations = out.values.data + row * k_;

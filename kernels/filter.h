@@ -22,6 +22,9 @@ struct FilterRow {
 struct FilterOps {
   // Bit i of words[i / 64]: whether element i is above its thresholds or NaN. Writes ceil(count / 64) words.
   void (*above)(const FilterRow& row, uint64_t* words);
+  // A value that at least `k` of the keys [count] reach, and with luck few more than `k`: found by bisection,
+  // which is many times cheaper than the k-th largest itself. 0 < k <= count; keys are not negative.
+  int64_t (*near_kth)(const int64_t* keys, int64_t count, int64_t k);
 };
 
 // The table of one instruction set; calling it needs supported_here(isa).

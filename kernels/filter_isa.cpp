@@ -65,12 +65,40 @@ void above(const FilterRow& row, uint64_t* words) {
   }
 }
 
+int64_t count_from(const int64_t* keys, int64_t count, int64_t bound) {
+  int64_t reached = 0;
+  for (int64_t i = 0; i < count; ++i) reached += keys[i] >= bound ? 1 : 0;
+  return reached;
+}
+
+int64_t near_kth(const int64_t* keys, int64_t count, int64_t k) {
+  constexpr int kProbes = 24;
+  const int64_t enough = k + k / 8 + 4;
+  int64_t low = keys[0], high = keys[0];
+  for (int64_t i = 1; i < count; ++i) {
+    low = keys[i] < low ? keys[i] : low;
+    high = keys[i] > high ? keys[i] : high;
+  }
+  // At least k keys reach `low`, fewer than k reach `high` + 1.
+  for (int probe = 0; probe < kProbes && low < high; ++probe) {
+    const int64_t middle = low + (high - low + 1) / 2;
+    const int64_t reached = count_from(keys, count, middle);
+    if (reached < k) {
+      high = middle - 1;
+      continue;
+    }
+    low = middle;
+    if (reached <= enough) break;
+  }
+  return low;
+}
+
 }  // namespace
 
 namespace ORTHANT_ISA {
 
 const FilterOps& filter_table() {
-  static constexpr FilterOps kTable = {.above = above};
+  static constexpr FilterOps kTable = {.above = above, .near_kth = near_kth};
   return kTable;
 }
 

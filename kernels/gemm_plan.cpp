@@ -9,6 +9,8 @@ constexpr int64_t kCachedDepth = 192;
 constexpr int64_t kStreamedDepth = 2048;
 constexpr int64_t kTaskPanels = 256;
 constexpr int64_t kTasksPerThread = 4;
+// Reading the weights once more for each block of rows costs about as much as this many rows.
+constexpr int64_t kRowsPerPass = 12;
 
 constexpr int64_t parts_of(int64_t whole, int64_t part) {
   return (whole + part - 1) / part;
@@ -31,7 +33,7 @@ int64_t block_rows_of(int64_t rows, int64_t threads, int64_t strip_rows, int64_t
   const int64_t last = std::max(strip_rows, std::min(target, parts_of(most, strip_rows) * strip_rows));
   int64_t best = last, best_time = INT64_MAX;
   for (int64_t block = last; block >= std::max(strip_rows, last / 2); block -= strip_rows) {
-    const int64_t time = parts_of(parts_of(rows, block), threads) * block;
+    const int64_t time = parts_of(parts_of(rows, block), threads) * (block + kRowsPerPass);
     if (time < best_time) {
       best = block;
       best_time = time;
