@@ -16,6 +16,26 @@ constexpr int64_t kPanel = PackedWeights::kPanel;
 constexpr int64_t kTilePanels =
     16;  // with a block of rows and a part of the depth, within the second-level cache
 
+// panel[k * kPanel + c] = rows[c][k] for four columns and k in [first, last).
+void transpose_four(const float* const* rows, int64_t first, int64_t last, float* panel) {
+  using Four [[gnu::vector_size(16), gnu::aligned(4), gnu::may_alias]] = float;
+  const auto load = [](const float* from) { return *reinterpret_cast<const Four*>(from); };
+  const auto store = [&](int64_t k, Four value) { *reinterpret_cast<Four*>(panel + k * kPanel) = value; };
+  int64_t k = first;
+  for (; k + 4 <= last; k += 4) {
+    const Four a = load(rows[0] + k), b = load(rows[1] + k), c = load(rows[2] + k), d = load(rows[3] + k);
+    const Four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+               ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const Four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5),
+               cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    store(k, __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5));
+    store(k + 1, __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7));
+    store(k + 2, __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5));
+    store(k + 3, __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7));
+  }
+  for (; k < last; ++k) store(k, Four{rows[0][k], rows[1][k], rows[2][k], rows[3][k]});
+}
+
 // Panel `index` of rows row_of(0), row_of(1), ... of `weights`: [depth, kPanel], missing columns zero.
 template <typename RowOf>
 void pack_panel(int64_t index, int64_t columns, int64_t depth, const RowOf& row_of, float* panel) {
@@ -28,7 +48,9 @@ void pack_panel(int64_t index, int64_t columns, int64_t depth, const RowOf& row_
   constexpr int64_t kPiece = 64;
   for (int64_t piece = 0; piece < depth; piece += kPiece) {
     const int64_t end = std::min(depth, piece + kPiece);
-    for (int64_t c = 0; c < count; ++c) {
+    int64_t c = 0;
+    for (; c + 4 <= count; c += 4) transpose_four(rows + c, piece, end, panel + c);
+    for (; c < count; ++c) {
       for (int64_t k = piece; k < end; ++k) panel[k * kPanel + c] = rows[c][k];
     }
   }
