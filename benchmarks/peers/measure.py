@@ -22,6 +22,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 SETTINGS = ("OPENBLAS_CORETYPE", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "GLIBC_TUNABLES")
 
 
+SETTLE_SECONDS = 0.3  # until the waiting threads of the last step no longer spin beside the peak's
+
+
 def parse_flags(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--d_model", type=int, default=576)
@@ -88,11 +91,13 @@ def measure(what, trainer, flags, kernel):
     losses = [trainer.step(batches[i % 3]) for i in range(2)]
     peaks, times, cpu_times = [], [], []
     for repetition in range(flags.repetitions):
+        time.sleep(SETTLE_SECONDS)
         peaks.append(peak_of(flags.threads))
         start, cpu_start = time.perf_counter(), time.process_time()
         losses.append(trainer.step(batches[repetition % 3]))
         times.append(1e3 * (time.perf_counter() - start))
         cpu_times.append(1e3 * (time.process_time() - cpu_start) / flags.threads)
+    time.sleep(SETTLE_SECONDS)
     peaks.append(peak_of(flags.threads))
     peak = statistics.median(peaks)
     flop = 2.0 * flags.d_model * flags.latents * flags.batch
