@@ -78,7 +78,7 @@ int64_t ShardEncoder::above(Matrix<const float> centred, const Dictionary& dicti
 }
 
 void ShardEncoder::topk_chosen(Matrix<const float> centred, const Dictionary& dictionary,
-                               Vector<const int32_t> chosen, const std::vector<int64_t>& chosen_per_shard,
+                               Vector<const int32_t> chosen, std::span<const int64_t> chosen_per_shard,
                                int64_t k, kernels::CodesView out, Stream& stream) {
   // Allocated at the first use: most runs have few dead latents, some none.
   if (chosen_encoder_.depth() == 0) {

@@ -3,6 +3,7 @@
 // Owns the packed encoder, which must be packed again after every change of the weights. Not thread-safe.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "kernels/encode.h"
@@ -36,7 +37,7 @@ class ShardEncoder {
   // Collective over the shards. The `k` largest of each row among the latents `chosen` [count] (local
   // numbers, ascending) of all slices; `chosen_per_shard` [shards] are the counts.
   void topk_chosen(Matrix<const float> centred, const Dictionary& dictionary, Vector<const int32_t> chosen,
-                   const std::vector<int64_t>& chosen_per_shard, int64_t k, kernels::CodesView out,
+                   std::span<const int64_t> chosen_per_shard, int64_t k, kernels::CodesView out,
                    Stream& stream);
 
   [[nodiscard]] int shard_count() const { return shards_->size(); }

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "kernels/decode.h"
 #include "runtime/core/error.h"
@@ -11,35 +10,34 @@ namespace orthant::sae {
 
 // ReLU: codes are dense early in training, so rows stream through in blocks whose gradients add up.
 void Trainer::step_dense(StepReport& report) {
-  const int64_t first_latent = sum_.slice().first;
-  const int64_t block = dense_block_rows(dictionary_.latents, replica_rows_.count);
-  encoded_products_ += replica_rows_.count * sum_.slice().count;
+  const int64_t block = dense_block_rows(dictionary_.latents, own_rows_.count);
+  encoded_products_ += own_rows_.count * sum_.slice().count;
   double entries = 0.0;
   latent_sparsity_.zero();
+  find_sparsity_weights();
   if (penalty_gradient_.shape()[0] != 0) {
     penalty_gradient_.zero();
     penalty_active_ = true;
   }
-  for (int64_t first = 0; first < replica_rows_.count; first += block) {
-    const int64_t rows = std::min(block, replica_rows_.count - first);
+  for (int64_t first = 0; first < own_rows_.count; first += block) {
+    const int64_t rows = std::min(block, own_rows_.count - first);
     const Matrix<float> x = x_.view().rows(first, rows);
-    const Matrix<float> gradient = own(gradient_).rows(first, rows);
+    const Matrix<float> gradient = exchange_.own(gradient_.view()).rows(first, rows);
     codes_ = row_codes_.view(rows);
-    const int64_t found = encoder_.above(own(centred_).rows(first, rows), dictionary_, 0.0f, codes_, stream_);
+    const int64_t found =
+        encoder_.above(exchange_.own(centred_.view()).rows(first, rows), dictionary_, 0.0f, codes_, stream_);
     require(found <= codes_.capacity(), "a dense block has room for every activation");
     entries += static_cast<double>(found);
     const Matrix<float> reconstruction = reconstruction_.view().rows(first, rows);
     sum_.decode(codes_, dictionary_.decoder.view(), dictionary_.decoder_bias.view(), reconstruction, stream_);
     kernels::reconstruction_error(x, reconstruction, static_cast<float>(2.0 * error_share()), gradient,
-                                  row_errors_.view().rows(replica_rows_.first + first, rows), stream_);
-    kernels::value_gradients(codes_, first_latent, dictionary_.decoder.view(), gradient,
-                             value_gradients_.view(), stream_);
-    sparsity_gradients(codes_, value_gradients_.view());
+                                  batch_.own_values().rows(first, rows), stream_);
+    path_.find_value_gradients(codes_, dictionary_.decoder.view(), gradient, stream_);
+    sparsity_gradients(codes_, path_.value_gradients());
     dead_.mark(codes_, false);
-    kernels::sort_by_latent(codes_, first_latent, order_.view(), stream_);
-    paths_[0] = {codes_, order_.view(), value_gradients_.view(), gradient};
+    paths_[0] = path_.local(codes_, gradient, stream_);
     kernels::LatentStepArgs args = step_arguments();
-    args.input = own(centred_).rows(first, rows);
+    args.input = exchange_.own(centred_.view()).rows(first, rows);
     optimizer_.accumulate(args, first == 0, stream_);
     decoder_bias_gradient(args, first == 0);
   }
@@ -47,7 +45,7 @@ void Trainer::step_dense(StepReport& report) {
   report.l0 = entries / static_cast<double>(config_.batch_tokens);
   report.sparsity = sum_.total(latent_sparsity_.view(), stream_) / static_cast<double>(config_.batch_tokens);
   grid_->data->all_reduce(&report.sparsity, 1, Dtype::kF64, ReduceOp::kSum, stream_);
-  report.squared_error = row_total();
+  report.squared_error = batch_.total(stream_);
   report.reconstruction = report.squared_error * error_share();
   if (grid_->data->size() > 1) all_reduce(*grid_->data, dead_.marks(), ReduceOp::kMax, stream_);
   dead_.advance(config_.batch_tokens);
@@ -63,30 +61,31 @@ void Trainer::step_dense(StepReport& report) {
       optimizer_.update_accumulated(args, decoder_bias_gradient_.view(), dictionary_, stream_);
 }
 
+// What multiplies an activation in the L1 loss of the step: 1, or the norm of its decoder row.
+void Trainer::find_sparsity_weights() {
+  const bool by_norm = config_.conventions.l1_times_decoder_norm;
+  for (int64_t i = 0; i < sum_.slice().count; ++i) {
+    double squares = 0.0;
+    const float* row = dictionary_.decoder.view().row(i);
+    for (int64_t j = 0; by_norm && j < d_model_; ++j) squares += static_cast<double>(row[j]) * row[j];
+    sparsity_weights_.data()[i] = by_norm ? std::sqrt(squares) : 1.0;
+  }
+}
+
 // L1, plain or times the decoder norm; the norm receives gradient too (SAELens).
 void Trainer::sparsity_gradients(kernels::CodesView codes, Vector<float> value_gradients) {
   const Conventions& c = config_.conventions;
   if (c.l1_coefficient <= 0.0) return;
   const double weight = c.l1_coefficient / static_cast<double>(config_.batch_tokens);
-  const int64_t local = sum_.slice().count;
-  std::vector<double> norms(static_cast<size_t>(local), 1.0);
-  if (c.l1_times_decoder_norm) {
-    for (int64_t i = 0; i < local; ++i) {
-      double squares = 0.0;
-      const float* row = dictionary_.decoder.view().row(i);
-      for (int64_t j = 0; j < d_model_; ++j) squares += static_cast<double>(row[j]) * row[j];
-      norms[static_cast<size_t>(i)] = std::sqrt(squares);
-    }
-  }
-  std::vector<double> sums(static_cast<size_t>(local), 0.0);
+  block_sparsity_.zero();
   for (int64_t e = codes.row_offsets.data[0]; e < codes.entries(); ++e) {
-    const auto i = static_cast<size_t>(codes.latents.data[e] - sum_.slice().first);
-    value_gradients.data[e] += static_cast<float>(weight * norms[i]);
-    sums[i] += codes.values.data[e];
+    const int64_t i = codes.latents.data[e] - sum_.slice().first;
+    value_gradients.data[e] += static_cast<float>(weight * sparsity_weights_.data()[i]);
+    block_sparsity_.data()[i] += codes.values.data[e];
   }
-  for (int64_t i = 0; i < local; ++i) {
-    const double norm = norms[static_cast<size_t>(i)];
-    const double sum = sums[static_cast<size_t>(i)];
+  for (int64_t i = 0; i < sum_.slice().count; ++i) {
+    const double norm = sparsity_weights_.data()[i];
+    const double sum = block_sparsity_.data()[i];
     latent_sparsity_.data()[i] += sum * norm;
     if (!c.l1_times_decoder_norm || sum == 0.0 || norm == 0.0) continue;
     const float* row = dictionary_.decoder.view().row(i);

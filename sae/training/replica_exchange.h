@@ -1,5 +1,6 @@
-// What replicas send each other where codes travel: every replica ends with the rows and codes of the whole
-// batch, in the order of the rows. Collective over the replicas; not thread-safe.
+// How replicas deal out the rows of a batch, and what they send each other where codes travel: every replica
+// ends with the rows and codes of the whole batch, in the order of the rows. Collective over the replicas
+// unless it says "local"; not thread-safe.
 #pragma once
 
 #include <vector>
@@ -7,15 +8,27 @@
 #include "kernels/codes.h"
 #include "runtime/comm/communicator.h"
 #include "runtime/core/share.h"
+#include "sae/training/data_parallel.h"
 
 namespace orthant::sae {
 
 class ReplicaExchange {
  public:
   // `rows` rows a batch, dealt over the replicas in order.
-  ReplicaExchange(int64_t rows, Communicator& replicas) : rows_(rows), replicas_(&replicas) {}
+  ReplicaExchange(int64_t rows, DataParallel way, Communicator& replicas)
+      : rows_(rows), way_(way), replicas_(&replicas) {}
 
+  // Local. Rows of the batch that this replica works on.
   [[nodiscard]] Share own_rows() const { return share_of(rows_, replicas_->size(), replicas_->rank()); }
+  // Local. Rows of the batch that this replica keeps inputs and gradients of: all of them where codes travel.
+  [[nodiscard]] Share held_rows() const { return codes_travel() ? Share{0, rows_} : own_rows(); }
+  // Local. This replica's rows among those held: `held` [held rows, width] -> [own rows, width].
+  [[nodiscard]] Matrix<float> own(Matrix<float> held) const {
+    return held.rows(own_rows().first - held_rows().first, own_rows().count);
+  }
+  [[nodiscard]] int64_t batch_rows() const { return rows_; }
+  [[nodiscard]] bool codes_travel() const { return way_ == DataParallel::kCodes; }
+  [[nodiscard]] Communicator& replicas() const { return *replicas_; }
 
   // `all` [rows, width] holds this replica's rows in their place and receives the others'.
   void gather_rows(Matrix<float> all, Stream& stream) const;
@@ -35,6 +48,7 @@ class ReplicaExchange {
  private:
   [[nodiscard]] std::vector<int64_t> row_counts(int64_t width) const;
   int64_t rows_;
+  DataParallel way_;
   Communicator* replicas_;
 };
 

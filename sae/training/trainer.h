@@ -8,6 +8,7 @@
 // main thread only.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -19,9 +20,12 @@
 #include "sae/dictionary/input_scaling.h"
 #include "sae/dictionary/reconstruction.h"
 #include "sae/dictionary/shard_encoder.h"
+#include "sae/training/auxiliary_loss.h"
+#include "sae/training/batch_sums.h"
 #include "sae/training/batch_topk.h"
 #include "sae/training/data_parallel.h"
 #include "sae/training/dead_latents.h"
+#include "sae/training/gradient_path.h"
 #include "sae/training/latent_optimizer.h"
 #include "sae/training/orthogonality.h"
 #include "sae/training/replica_exchange.h"
@@ -96,28 +100,24 @@ class Trainer : public Checkpointable {
   [[nodiscard]] int64_t compared_pairs() const { return penalty_ ? penalty_->pairs_compared() : 0; }
 
  private:
+  void prepare_penalty(Memory& memory);
   void read_batch(ActivationSource& source);
   void encode_batch(StepReport& report);
   void reconstruct_batch(StepReport& report);
   void count_dead(StepReport& report);
-  [[nodiscard]] bool has_auxiliary_loss(const StepReport& report) const;
-  void auxiliary_loss(StepReport& report);
+  void evaluate_auxiliary_loss(StepReport& report);
   void evaluate_penalty(StepReport& report);
   void update(StepReport& report);
   void step_dense(StepReport& report);
+  void find_sparsity_weights();
   void sparsity_gradients(kernels::CodesView codes, Vector<float> value_gradients);
   [[nodiscard]] kernels::LatentStepArgs step_arguments() const;
   // Sums the gradient of b_dec over the batch from that of the reconstruction and from the encoder's input.
   void decoder_bias_gradient(const kernels::LatentStepArgs& args, bool first);
   void reduce_decoder_bias_gradient();
-  [[nodiscard]] double auxiliary_weight();
-  [[nodiscard]] double row_total();
-  [[nodiscard]] double batch_variance();
   void update_threshold(float smallest, StepReport& report);
-  [[nodiscard]] double mean_smallest_of_rows(kernels::CodesView codes);
+  [[nodiscard]] double mean_smallest_of_rows();
   [[nodiscard]] double error_share() const;  // rho of the loss: 1 / (batch d_model) or 1 / batch
-  [[nodiscard]] bool codes_travel() const { return config_.data_parallel == DataParallel::kCodes; }
-  [[nodiscard]] Matrix<float> own(Tensor<float, 2>& held);
 
   TrainerConfig config_;
   int64_t d_model_;
@@ -128,49 +128,41 @@ class Trainer : public Checkpointable {
   int64_t steps_done_ = 0;
 
   ReplicaExchange exchange_;
-  Share replica_rows_;  // rows of the batch that this replica works on
-  Share held_rows_;     // rows of the batch in the buffers below: all of them where codes travel
+  Share own_rows_;  // rows of the batch that this replica works on
   ShardSum sum_;
+  BatchSums batch_;
   Dictionary dictionary_;
   ShardEncoder encoder_;
   BatchTopKEncoder batch_topk_;
   DeadLatents dead_;
+  AuxiliaryLoss auxiliary_;
   LatentOptimizer optimizer_;
   std::unique_ptr<OrthogonalityPenalty> penalty_;
 
   RowScaling scaling_;
-  Tensor<float, 2> x_;               // [replica rows, d_model] scaled
-  Tensor<float, 2> centred_;         // [held rows, d_model]
-  Tensor<float, 2> gradient_;        // [held rows, d_model] of the reconstruction
-  Tensor<float, 2> reconstruction_;  // [replica rows, d_model], the auxiliary one after the main one
-  Tensor<float, 2> residual_;        // [replica rows, d_model] x - reconstruction
-  Tensor<float, 2> aux_gradient_;    // [held rows, d_model]
-  Tensor<double, 1> row_errors_;     // [batch rows]
-  Tensor<double, 1> column_sums_;    // [d_model]
+  Tensor<float, 2> x_;                // [own rows, d_model] scaled
+  Tensor<float, 2> centred_;          // [held rows, d_model]
+  Tensor<float, 2> gradient_;         // [held rows, d_model] of the reconstruction
+  Tensor<float, 2> reconstruction_;   // [own rows, d_model], the auxiliary one after the main one
+  std::vector<int64_t> read_counts_;  // [shards] elements of the batch that each shard reads
 
-  kernels::Codes row_codes_;  // of TopK and of dense blocks
-  kernels::Codes aux_codes_;
-  kernels::CodesView codes_;     // main codes of this replica's rows
-  kernels::CodesView aux_view_;  // auxiliary codes of this replica's rows
-  Tensor<float, 1> value_gradients_;
+  kernels::Codes row_codes_;   // of TopK and of dense blocks
+  kernels::CodesView codes_;   // main codes of this replica's rows
+  Tensor<float, 1> smallest_;  // [own rows] smallest positive value of a row, where the threshold follows it
+  GradientPath path_;          // of the main codes
   bool value_gradients_known_ = false;  // this step, computed beside the reconstruction
-  Tensor<float, 1> aux_value_gradients_;
-  kernels::Codes all_codes_;  // of all replicas
-  kernels::Codes all_aux_codes_;
-  Tensor<float, 1> all_value_gradients_;
-  Tensor<float, 1> all_aux_value_gradients_;
-  kernels::LatentOrder order_;
-  kernels::LatentOrder aux_order_;
   kernels::CodePath paths_[2];
   int path_count_ = 1;
 
   Tensor<float, 2> penalty_gradient_;       // [local_latents, d_model], or [0, d_model]
   bool penalty_active_ = false;             // this step
   Tensor<float, 1> latent_sums_;            // [local_latents]
+  Tensor<double, 1> sparsity_weights_;      // [local_latents] of the dense step
+  Tensor<double, 1> block_sparsity_;        // [local_latents] of a block of it
   Tensor<double, 1> latent_sparsity_;       // [local_latents] of the dense step
   Tensor<float, 1> decoder_bias_gradient_;  // [d_model]
   Tensor<float, 1> encoder_pull_;           // [d_model] what b_dec receives through the encoder
-  std::vector<double> scalars_;             // threshold, input scale, steps: kept by checkpoints
+  std::array<double, 3> scalars_{};         // threshold, input scale, steps: kept by checkpoints
   int64_t encoded_products_ = 0;
 };
 

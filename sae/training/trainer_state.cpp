@@ -1,0 +1,105 @@
+// Where a trainer's parameters come from and what a checkpoint keeps of it.
+
+#include <fmt/format.h>
+
+#include "runtime/core/error.h"
+#include "sae/training/initialization.h"
+#include "sae/training/trainer.h"
+
+namespace orthant::sae {
+namespace {
+
+// Rows of the presample that fixes the input scale.
+constexpr int64_t kPresampleRows = 32768;
+enum Scalar { kThreshold, kInputScale, kStep, kScalars };  // what is kept in the tensor "scalars"
+
+}  // namespace
+
+void Trainer::initialize(ActivationSource& source) {
+  const Conventions& c = config_.conventions;
+  initialize_dictionary(dictionary_, c.encoder_init, config_.seed);
+  if (c.threshold_rule == ThresholdRule::kEmaFromZero) dictionary_.threshold = 0.0;
+  if (c.input_scaling == InputScaling::kUnitMeanSquare ||
+      c.input_scaling == InputScaling::kExpectedAverageOnlyIn) {
+    dictionary_.input_scale =
+        input_scale_of(c.input_scaling, presample(source, kPresampleRows, *world_->data), d_model_);
+  }
+  if (c.decoder_bias_init == DecoderBiasInit::kZero) return;
+  // Every rank reads the whole first batch once, so that all get the same bits.
+  Memory memory;
+  Tensor<float, 2> first(memory, "initialization", {config_.batch_tokens, d_model_});
+  source.read(Split::kTrain, 0, first.view(), nullptr);
+  RowScaling scaling{Tensor<float, 1>(memory, "initialization", {config_.batch_tokens}),
+                     Tensor<float, 1>(memory, "initialization", {config_.batch_tokens})};
+  scale_input(dictionary_, first.view(), scaling);
+  const std::vector<double> point =
+      c.decoder_bias_init == DecoderBiasInit::kMean ? mean_row(first.view()) : geometric_median(first.view());
+  for (int64_t i = 0; i < d_model_; ++i) {
+    dictionary_.decoder_bias.data()[i] = static_cast<float>(point[static_cast<size_t>(i)]);
+  }
+}
+
+void Trainer::initialize_from(const Dictionary& start) {
+  if (start.latents != dictionary_.latents || start.d_model != d_model_) {
+    throw Error(ExitCode::kConfig,
+                {.problem = fmt::format("the dictionary of --init has {} latents of width {}", start.latents,
+                                        start.d_model),
+                 .why = fmt::format("{} of width {} are configured", dictionary_.latents, d_model_),
+                 .suggestion = "Set sae.latents to match, or train on activations of that width."});
+  }
+  const int64_t first = dictionary_.slice.first - start.slice.first;
+  const auto take = [&](auto& into, const auto& from) {
+    const auto part = from.view().rows(first, dictionary_.slice.count);
+    copy_bytes(into.data(), kCpu, part.data, kCpu, part.bytes());
+  };
+  take(dictionary_.encoder, start.encoder);
+  take(dictionary_.decoder, start.decoder);
+  take(dictionary_.encoder_bias, start.encoder_bias);
+  copy_bytes(dictionary_.decoder_bias.data(), kCpu, start.decoder_bias.data(), kCpu,
+             start.decoder_bias.view().bytes());
+  dictionary_.threshold = start.threshold;
+  dictionary_.input_scale = start.input_scale;
+}
+
+std::vector<TensorSlice> Trainer::state() {
+  scalars_[kThreshold] = dictionary_.threshold;
+  scalars_[kInputScale] = dictionary_.input_scale;
+  scalars_[kStep] = static_cast<double>(steps_done_);
+  const bool first_replica = grid_->data->rank() == 0;
+  const bool first_rank = world_->rank() == 0;
+  const auto latents = [&](const char* name, void* data, Dtype dtype, std::vector<int64_t> shape) {
+    return TensorSlice{.name = name,
+                       .dtype = dtype,
+                       .shape = std::move(shape),
+                       .first_row = dictionary_.slice.first,
+                       .rows = dictionary_.slice.count,
+                       .data = data,
+                       .writes = first_replica};
+  };
+  std::vector<TensorSlice> slices = {
+      latents("encoder", dictionary_.encoder.data(), Dtype::kF32, {dictionary_.latents, d_model_}),
+      latents("decoder", dictionary_.decoder.data(), Dtype::kF32, {dictionary_.latents, d_model_}),
+      latents("encoder_bias", dictionary_.encoder_bias.data(), Dtype::kF32, {dictionary_.latents}),
+      latents("tokens_since_fired", dead_.tokens_since_fired().data, Dtype::kI64, {dictionary_.latents}),
+      {.name = "decoder_bias",
+       .shape = {d_model_},
+       .rows = d_model_,
+       .data = dictionary_.decoder_bias.data(),
+       .writes = first_rank},
+      {.name = "scalars",
+       .dtype = Dtype::kF64,
+       .shape = {kScalars},
+       .rows = kScalars,
+       .data = scalars_.data(),
+       .writes = first_rank}};
+  for (TensorSlice& slice : optimizer_.state(dictionary_, first_rank)) slices.push_back(std::move(slice));
+  return slices;
+}
+
+void Trainer::after_load() {
+  dictionary_.threshold = scalars_[kThreshold];
+  dictionary_.input_scale = scalars_[kInputScale];
+  steps_done_ = static_cast<int64_t>(scalars_[kStep]);
+}
+
+}  // namespace orthant::sae
