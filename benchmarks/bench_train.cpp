@@ -1,6 +1,6 @@
 // One training step of a dictionary: bench_train [--architecture=topk|batchtopk|ortsae] [--d_model=N]
 // [--latents=N] [--batch=N] [--k=N] [--threads=N] [--repetitions=N] [--source=synthetic|STORE] [--period=N]
-// [--json] [--check].
+// [--mesh.data=N] [--mesh.dictionary=N] [--json] [--check].
 //
 // Under mpirun it measures the step sharded over the ranks. fraction_of_peak sets the product of the encoder
 // alone (2 d_model latents batch operations) against the whole step, at the peak of all ranks' threads
@@ -206,7 +206,7 @@ boost::json::object to_json(const TrainFlags& flags, const World& world, MeshSha
 
 int bench(TrainFlags flags, World world) {
   if (flags.shape.threads == 0) omp_set_num_threads(std::max(1, omp_get_max_threads() / world.local_size));
-  const MeshShape mesh = resolve_mesh({}, world.size());
+  const MeshShape mesh = resolve_mesh(flags.mesh, world.size());
   Memory memory;
   std::unique_ptr<ActivationSource> source;
   agree(*world.control, "opening the activation source", [&] { source = open_source(flags, memory); });

@@ -49,6 +49,10 @@ void read_train_flag(TrainFlags& flags, std::string_view name, std::string_view 
     flags.source = value;
   } else if (name == "--period") {
     flags.period = positive_number(name, value);
+  } else if (name == "--mesh.data") {
+    flags.mesh.data = positive_number(name, value);
+  } else if (name == "--mesh.dictionary") {
+    flags.mesh.dictionary = positive_number(name, value);
   } else if (name == "--precision") {
     if (value != "f32") refuse(name, value, "the CPU trains in f32", "Use --precision=f32.");
   } else if (name == "--optimizer") {
@@ -60,7 +64,8 @@ void read_train_flag(TrainFlags& flags, std::string_view name, std::string_view 
     throw Error(ExitCode::kUsage,
                 {.problem = fmt::format("unknown flag '{}'", name),
                  .suggestion = "Flags are --d_model --latents --batch --k --threads --repetitions --period "
-                               "(each with =NUMBER), --architecture=topk|batchtopk|ortsae, --precision=f32, "
+                               "--mesh.data --mesh.dictionary (each with =NUMBER), "
+                               "--architecture=topk|batchtopk|ortsae, --precision=f32, "
                                "--source=synthetic|STORE, --optimizer=true, --json, --check."});
   }
 }

@@ -20,11 +20,11 @@ def difference(tuned, plain, start):
     return ((tuned - plain).norm() / (plain - start).norm()).item()
 
 
-def check(architecture, d_model, latents, batch, k):
+def check(architecture, selection, d_model, latents, batch, k):
     weights = measure.initial_weights(d_model, latents)
     batches = measure.synthetic_batches(2, batch, d_model)
     plain = PlainTrainer(weights, k, architecture)
-    tuned = TunedTrainer(weights, k, architecture, threads=2)
+    tuned = TunedTrainer(weights, k, architecture, threads=2, selection=selection)
     losses = [(plain.step(batches[i % 2]), tuned.step(batches[i % 2])) for i in range(STEPS)]
     differences = {"loss": max(abs(a - b) / a for a, b in losses),
                    "W_enc": difference(tuned.W_enc, plain.W_enc.data.t(), weights),
@@ -34,7 +34,7 @@ def check(architecture, d_model, latents, batch, k):
         differences["threshold"] = abs(tuned.threshold - plain.threshold) / plain.threshold
     falls = losses[-1][0] < losses[1][0] and losses[-2][0] < losses[0][0]
     agrees = max(differences.values()) <= TOLERANCE
-    print(f"{'ok  ' if falls and agrees else 'FAIL'} {architecture} d_model={d_model} latents={latents} batch={batch} k={k}: "
+    print(f"{'ok  ' if falls and agrees else 'FAIL'} {architecture} by {selection} d_model={d_model} latents={latents} batch={batch} k={k}: "
           f"loss {losses[0][0]:.4f} -> {losses[-1][0]:.4f}, differences "
           + ", ".join(f"{name} {value:.1e}" for name, value in differences.items()))
     return falls and agrees
@@ -42,7 +42,8 @@ def check(architecture, d_model, latents, batch, k):
 
 def main():
     torch.set_num_threads(2)
-    results = [check(architecture, *shape) for architecture in ("topk", "batchtopk") for shape in SHAPES]
+    results = [check(architecture, selection, *shape) for architecture in ("topk", "batchtopk")
+               for selection in ("torch", "prefilter") for shape in SHAPES]
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
     sys.exit(0 if all(results) else 1)
 

@@ -33,6 +33,7 @@ def parse_flags(description):
     parser.add_argument("--k", type=int, default=64)
     parser.add_argument("--architecture", choices=("topk", "batchtopk"), default="topk")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--selection", choices=("torch", "prefilter"), default="prefilter", help="of the tuned trainer")
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--json", action="store_true", help="print the result line alone")
     parser.add_argument("--profile", action="store_true", help="also time the parts of a step, where the trainer has them")

@@ -1,9 +1,10 @@
 """A PyTorch trainer of the same step, tuned: one dense product, everything else sparse and written by hand.
 
 * Encode in row blocks that stay in the outer cache, through oneDNN's linear (faster here than torch.mm).
-* Selection by an exact prefilter. TopK: the k-th largest of 256 group maxima of a row bounds its k-th activation from
+* Selection by torch.topk (`--selection=torch`): of the rows for TopK, for BatchTopK of each row's CANDIDATES_PER_K * k largest
+  and then of all those. Or by a prefilter (`--selection=prefilter`, the default). TopK: the k-th largest of 256 group maxima of a row bounds its k-th activation from
   below. BatchTopK: 0.93 of the last step's threshold. What lies above is compacted by numpy; a block whose prefilter
-  keeps too few (or whose bound is not positive) takes torch.topk, so the result is always the exact one.
+  keeps too few (or whose bound is not positive) takes torch.topk. The result is always the exact one.
 * Decode by embedding_bag, gradients of the values by sampled_addmm, gradients of the weights by CSR products.
 * Projection, AdamW (torch's fused kernel) and renormalisation by blocks of latents while their rows are in cache.
 
@@ -24,6 +25,7 @@ ROW_BLOCK = 256
 LATENT_BLOCK = 1024
 GROUPS = 256
 PREFILTER = 0.93
+CANDIDATES_PER_K = 4
 
 warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
 
@@ -40,10 +42,11 @@ class Codes:
 
 
 class TunedTrainer:
-    def __init__(self, weights, k, architecture, threads):
+    def __init__(self, weights, k, architecture, threads, selection="prefilter"):
         """`weights` [latents, d_model]: decoder and encoder rows at the start."""
         self.k = k
         self.architecture = architecture
+        self.selection = selection
         self.W_enc = weights.clone()  # [latents, d_model]
         self.W_dec = weights.clone()  # [latents, d_model]
         self.b_dec = torch.zeros(weights.shape[1])
@@ -81,7 +84,7 @@ class TunedTrainer:
     def topk_rows(self, block):
         """Latents ascending and activations [rows, k] of the k largest in each row of `block`."""
         rows, latents = block.shape
-        if latents % GROUPS == 0 and self.k < GROUPS:
+        if self.selection == "prefilter" and latents % GROUPS == 0 and self.k < GROUPS:
             maxima = block.view(rows, latents // GROUPS, GROUPS).amax(1).numpy()
             bound = np.partition(maxima, GROUPS - self.k, axis=1)[:, GROUPS - self.k, None]
             if bound.min() > 0:
@@ -123,6 +126,9 @@ class TunedTrainer:
         wanted = self.k * len(centred)
         bound = float(PREFILTER * self.last_lowest)
         places, values = [], []
+        if self.selection == "torch":
+            places, values = self.row_candidates(centred, wanted)
+            return self.batch_codes(places, values, wanted, len(centred))
         for first, block in self.encode_blocks(centred):
             found = self.above(block, bound) if bound > 0 else np.flatnonzero(block.numpy() > 0)
             values.append(block.numpy().ravel()[found])
@@ -132,11 +138,39 @@ class TunedTrainer:
         if len(values) < wanted and bound > 0:  # the threshold fell by more than the prefilter allows
             self.last_lowest = 0.0
             return self.encode_batchtopk(centred)
+        return self.batch_codes(places, values, wanted, len(centred))
+
+    def row_candidates(self, centred, wanted):
+        """Places and values that hold the `wanted` largest of the batch, found row by row."""
+        width = min(CANDIDATES_PER_K * self.k, len(self.W_enc))
+        places, values = [], []
+        for first, block in self.encode_blocks(centred):
+            best, chosen = torch.topk(block, width, dim=1, sorted=False)
+            chosen, order = chosen.sort(1)
+            places.append((chosen + (torch.arange(len(block))[:, None] + first) * len(self.W_enc)).numpy())
+            values.append(best.gather(1, order).numpy())
+            self.lap("select")
+        places, values = np.concatenate(places), np.concatenate(values)
+        limit = np.partition(values.ravel(), values.size - wanted)[values.size - wanted]
+        full = np.flatnonzero(values.min(1) >= limit) if width < len(self.W_enc) else []
+        if len(full) == 0:
+            return places.ravel(), values.ravel()
+        # Rows that may hold more than `width` of them are taken whole.
+        whole = (centred[full] @ self.W_enc.t()).numpy()
+        kept = np.delete(np.arange(len(values)), full)
+        all_places = np.concatenate([places[kept].ravel(), (full[:, None] * len(self.W_enc) + np.arange(len(self.W_enc))).ravel()])
+        all_values = np.concatenate([values[kept].ravel(), whole.ravel()])
+        order = np.argsort(all_places)
+        return all_places[order], all_values[order]
+
+    def batch_codes(self, places, values, wanted, rows):
+        """The codes of the `wanted` largest candidates, given in the order of their places."""
         places, values = keep_largest(places, values, wanted)
+        values = np.maximum(values, 0)
         self.last_lowest = float(values.min())
         self.threshold += (1 - lineage.THRESHOLD_MEMORY) * (self.last_lowest - self.threshold)
         row_of = places // len(self.W_enc)
-        offsets = np.searchsorted(row_of, np.arange(len(centred) + 1)).astype(np.int32)
+        offsets = np.searchsorted(row_of, np.arange(rows + 1)).astype(np.int32)
         latents = (places - row_of * len(self.W_enc)).astype(np.int32)
         self.lap("select")
         return Codes(torch.from_numpy(offsets), torch.from_numpy(latents), torch.from_numpy(values), len(self.W_enc))
@@ -224,8 +258,9 @@ def keep_largest(places, values, wanted):
 def main():
     flags = measure.parse_flags(__doc__.split("\n")[0])
     weights = measure.initial_weights(flags.d_model, flags.latents)
-    trainer = TunedTrainer(weights, flags.k, flags.architecture, flags.threads)
-    measure.measure("peer_tuned", trainer, flags, f"oneDNN linear, CSR products, {torch.backends.cpu.get_cpu_capability()}")
+    trainer = TunedTrainer(weights, flags.k, flags.architecture, flags.threads, flags.selection)
+    kernel = f"oneDNN linear, CSR products, selection by {flags.selection}, {torch.backends.cpu.get_cpu_capability()}"
+    measure.measure("peer_tuned", trainer, flags, kernel)
 
 
 if __name__ == "__main__":
