@@ -1,10 +1,11 @@
 // Row-block encode: activations of a block of rows are computed, selected while they are hot and emitted as
 // sparse codes. No pre-activation matrix exists; memory does not depend on rows or latents.
 //
-// a[r, i] = relu(<input[r], encoder[i]> + bias[i]), the product with the bits of matmul_nt. Results do not
-// depend on threads, block sizes, slices of latents or the instruction set. `input` is already centred and
-// scaled. A NaN among the activations ranks above every number and is emitted as NaN, so that the loss shows
-// it. Threads: OpenMP's, at most those of the workspace. Nothing is allocated. Not Collective.
+// a[r, i] = relu(<input[r], encoder[i]> + bias[i]), the product with the bits of matmul_nt, in the precision
+// of the packed encoder. Results do not depend on threads, block sizes, slices of latents or the instruction
+// set. `input` is already centred and scaled. A NaN among the activations ranks above every number and is
+// emitted as NaN, so that the loss shows it. Threads: OpenMP's, at most those of the workspace. Nothing is
+// allocated. Not Collective.
 #pragma once
 
 #include <cstdint>

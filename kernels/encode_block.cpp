@@ -52,7 +52,7 @@ EncodeBlock::EncodeBlock(const EncodeArgs& args, Isa isa, int64_t first_row, int
                          const EncodeScratch& scratch)
     : args_(args),
       rows_(gemm_ops(isa), rows, depth_part_of(args.encoder->depth(), rows, gemm_ops(isa).strip_rows),
-            scratch.strips),
+            args.encoder->precision(), scratch.strips),
       scratch_(scratch) {
   const int64_t depth = args.encoder->depth();
   rows_.pack(args.input.row(first_row), depth, 0, depth);

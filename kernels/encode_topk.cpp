@@ -10,6 +10,7 @@
 #include "kernels/encode_block.h"
 #include "kernels/gemm_plan.h"
 #include "kernels/isa.h"
+#include "runtime/core/dtype.h"
 
 namespace orthant::kernels {
 namespace {
@@ -133,8 +134,12 @@ class TopKOfBlock {
     constexpr int64_t kPanel = PackedWeights::kPanel;
     const float* const weights = args_.encoder->panel(latent / kPanel) + latent % kPanel;
     const float* const input = args_.input.row(row);
+    const bool rounds = args_.encoder->precision() == Precision::kBF16;
     float sum = 0.0f;
-    for (int64_t k = 0; k < args_.encoder->depth(); ++k) sum = std::fma(input[k], weights[k * kPanel], sum);
+    for (int64_t k = 0; k < args_.encoder->depth(); ++k) {
+      const float value = rounds ? to_f32(to_bf16(input[k])) : input[k];
+      sum = std::fma(value, weights[k * kPanel], sum);
+    }
     if (args_.bias.shape[0] > 0) sum += args_.bias.data[latent];
     return sum <= 0.0f ? 0.0f : sum;
   }

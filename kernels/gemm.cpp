@@ -8,6 +8,7 @@
 #include "kernels/gemm_tile.h"
 #include "kernels/isa.h"
 #include "kernels/packed_rows.h"
+#include "kernels/round_bf16.h"
 
 namespace orthant::kernels {
 namespace {
@@ -85,7 +86,7 @@ void multiply_task(const GemmOps& ops, const PackedWeights& weights, int64_t dep
   const int64_t depth = weights.depth(), columns = weights.columns();
   const int64_t group = packed_depth_of(task.rows, depth_part, ops.strip_rows);
   const int64_t end = std::min(task.first_panel + task.panel_count, columns / kPanel);
-  PackedRows rows(ops, task.rows, depth_part, strips);
+  PackedRows rows(ops, task.rows, depth_part, weights.precision(), strips);
   for (int64_t k = 0; k == 0 || k < depth; k += group) {
     rows.pack(task.x, depth, k, std::min(group, depth - k));
     for (int64_t p = task.first_panel; p < end; p += kTilePanels) {
@@ -110,34 +111,36 @@ const GemmOps& gemm_ops(Isa isa) {
   return scalar::gemm_table();
 }
 
-PackedWeights::PackedWeights(Memory& memory, std::string_view segment, int64_t columns, int64_t depth)
+PackedWeights::PackedWeights(Memory& memory, std::string_view segment, int64_t columns, int64_t depth,
+                             Precision precision)
     : columns_(columns),
       depth_(depth),
       capacity_(columns),
+      precision_(precision),
       panels_(memory, segment, {(columns + kPanel - 1) / kPanel * kPanel * depth}) {}
+
+template <typename RowOf>
+void PackedWeights::pack_panels(const RowOf& row_of) {
+#pragma omp parallel for schedule(static)
+  for (int64_t p = 0; p < panels(); ++p) {
+    float* const panel = panels_.data() + p * depth_ * kPanel;
+    pack_panel(p, columns_, depth_, row_of, panel);
+    if (precision_ == Precision::kBF16) round_bf16({panel, static_cast<size_t>(depth_ * kPanel)});
+  }
+}
 
 void PackedWeights::pack(Matrix<const float> weights, Stream&) {
   require(weights.shape[1] == depth_, "packed weights have the depth of their construction");
   require(weights.shape[0] <= capacity_, "packed weights have room for all columns");
   columns_ = weights.shape[0];
-#pragma omp parallel for schedule(static)
-  for (int64_t p = 0; p < panels(); ++p) {
-    pack_panel(
-        p, columns_, depth_, [&](int64_t row) { return weights.row(row); },
-        panels_.data() + p * depth_ * kPanel);
-  }
+  pack_panels([&](int64_t row) { return weights.row(row); });
 }
 
 void PackedWeights::pack_chosen(Matrix<const float> weights, Vector<const int32_t> chosen, Stream&) {
   require(weights.shape[1] == depth_, "packed weights have the depth of their construction");
   require(chosen.shape[0] <= capacity_, "packed weights have room for all columns");
   columns_ = chosen.shape[0];
-#pragma omp parallel for schedule(static)
-  for (int64_t p = 0; p < panels(); ++p) {
-    pack_panel(
-        p, columns_, depth_, [&](int64_t row) { return weights.row(chosen.data[row]); },
-        panels_.data() + p * depth_ * kPanel);
-  }
+  pack_panels([&](int64_t row) { return weights.row(chosen.data[row]); });
 }
 
 void matmul_nt(Matrix<const float> x, const PackedWeights& weights, Matrix<float> out, Stream& stream) {

@@ -2,13 +2,16 @@
 //
 // Each element is one chain of fused multiply-adds over k in ascending order, so its bits do not depend on
 // the number of rows or columns computed together, on threads or on the instruction set: this is what makes
-// sharded encoding equal to unsharded. Weights are packed once and used many times. Thread-safe for distinct
-// outputs.
+// sharded encoding equal to unsharded. Weights are packed once and used many times. With Precision::kBF16 the
+// weights are rounded when they are packed and x as its rows are packed (kernels/round_bf16.h), everything
+// else stays the same, so those bits too are equal everywhere; no kernel here uses bf16 instructions, so it
+// is no faster. Thread-safe for distinct outputs.
 #pragma once
 
 #include <string_view>
 
 #include "kernels/isa.h"
+#include "kernels/precision.h"
 #include "runtime/device/stream.h"
 #include "runtime/device/tensor.h"
 
@@ -19,9 +22,12 @@ namespace orthant::kernels {
 class PackedWeights {
  public:
   PackedWeights() = default;
-  PackedWeights(Memory& memory, std::string_view segment, int64_t columns, int64_t depth);
+  PackedWeights(Memory& memory, std::string_view segment, int64_t columns, int64_t depth,
+                Precision precision = Precision::kF32);
   [[nodiscard]] int64_t columns() const { return columns_; }
   [[nodiscard]] int64_t depth() const { return depth_; }
+  // Of every product with these weights.
+  [[nodiscard]] Precision precision() const { return precision_; }
   // `weights` [columns, depth], columns <= those of the construction; columns() becomes theirs.
   void pack(Matrix<const float> weights, Stream& stream);
   // Rows `chosen` (ascending or not) of `weights`.
@@ -33,9 +39,13 @@ class PackedWeights {
   [[nodiscard]] const float* panel(int64_t index) const { return panels_.data() + index * depth_ * kPanel; }
 
  private:
+  template <typename RowOf>
+  void pack_panels(const RowOf& row_of);
+
   int64_t columns_ = 0;
   int64_t depth_ = 0;
   int64_t capacity_ = 0;
+  Precision precision_ = Precision::kF32;
   Tensor<float, 1> panels_;
 };
 

@@ -61,7 +61,7 @@ void each_tile(const GemmOps& ops, Matrix<const float> queries, int64_t row, int
   const int64_t columns = candidates.columns(), depth = candidates.depth();
   const int64_t depth_part = depth_part_of(depth, count, ops.strip_rows);
   const int64_t group = packed_depth_of(count, depth_part, ops.strip_rows);
-  PackedRows packed(ops, count, depth_part, strips);
+  PackedRows packed(ops, count, depth_part, candidates.precision(), strips);
   for (int64_t first = first_column; first < columns; first += kTileColumns) {
     for (int64_t k = 0; k == 0 || k < depth; k += group) {
       // Where the whole depth fits, the rows are packed once for all tiles.

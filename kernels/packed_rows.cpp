@@ -2,15 +2,26 @@
 
 #include <algorithm>
 
+#include "kernels/round_bf16.h"
+
 namespace orthant::kernels {
 
 void PackedRows::pack(const float* x, int64_t row_stride, int64_t first, int64_t depth) {
   first_ = first;
   depth_ = depth;
   for (int64_t k = 0; k < depth; k += depth_part_) {
-    ops_.pack_rows(x + first + k, row_stride, rows_, std::min(depth_part_, depth - k),
-                   strips_ + k * padded_rows_);
+    const int64_t part = std::min(depth_part_, depth - k);
+    float* const strips = strips_ + k * padded_rows_;
+    if (precision_ == Precision::kBF16) clear_unfilled(strips, part);
+    ops_.pack_rows(x + first + k, row_stride, rows_, part, strips);
+    if (precision_ == Precision::kBF16) round_bf16({strips, static_cast<size_t>(padded_rows_ * part)});
   }
+}
+
+// Gives the lanes of a last strip that no row fills a value, so that they can be rounded with the others.
+void PackedRows::clear_unfilled(float* strips, int64_t part) const {
+  const int64_t whole = rows_ / ops_.strip_rows * ops_.strip_rows;
+  std::fill(strips + whole * part, strips + padded_rows_ * part, 0.0f);
 }
 
 void PackedRows::multiply(const PackedWeights& weights, int64_t first_panel, int64_t panel_count, Sums start,

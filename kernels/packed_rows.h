@@ -18,11 +18,13 @@ struct Sums {
 class PackedRows {
  public:
   // `strips` has room for buffer_floats(rows, depth) floats of the deepest pack.
-  PackedRows(const GemmOps& ops, int64_t rows, int64_t depth_part, float* strips)
+  // With bf16 the packed copy is rounded, not the rows.
+  PackedRows(const GemmOps& ops, int64_t rows, int64_t depth_part, Precision precision, float* strips)
       : ops_(ops),
         rows_(rows),
         padded_rows_(padded(rows, ops.strip_rows)),
         depth_part_(depth_part),
+        precision_(precision),
         strips_(strips) {}
   [[nodiscard]] static int64_t padded(int64_t rows, int64_t strip_rows) {
     return (rows + strip_rows - 1) / strip_rows * strip_rows;
@@ -36,10 +38,13 @@ class PackedRows {
   [[nodiscard]] int64_t rows() const { return rows_; }
 
  private:
+  void clear_unfilled(float* strips, int64_t part) const;
+
   const GemmOps& ops_;
   int64_t rows_;
   int64_t padded_rows_;
   int64_t depth_part_;
+  Precision precision_;
   float* strips_;
   int64_t first_ = 0;
   int64_t depth_ = 0;
