@@ -3,7 +3,9 @@
 //
 // Sequences of different lengths lie end to end without padding, so a batch costs what its tokens cost. What
 // a token gives depends on its own sequence alone, bit for bit: not on the batch, the number of threads or
-// whether the keys came from a cache. Not Collective. One thread at a time per RunState.
+// whether the keys came from a cache. The precision of the weights is that of the projections, of the MLP and
+// of the head; attention between tokens, norms and the residual stream are f32. Not Collective. One thread at
+// a time per RunState.
 #pragma once
 
 #include <span>

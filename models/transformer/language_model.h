@@ -20,6 +20,7 @@ struct LanguageModel {
 
 // `tokenizer_path` overrides the model's own tokenizer (empty: its own). Throws what the readers throw.
 [[nodiscard]] LanguageModel open_language_model(const std::string& path, const std::string& tokenizer_path,
-                                                LoadRange range, Memory& memory, Stream& stream);
+                                                LoadRange range, Memory& memory, Stream& stream,
+                                                kernels::Precision precision = kernels::Precision::kF32);
 
 }  // namespace orthant::models

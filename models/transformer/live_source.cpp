@@ -61,10 +61,12 @@ std::string identity_text(const LanguageModel& model, const TokenRows& text, Hoo
                           const LiveSourceOptions& options, double median_norm) {
   const RowFilter& filter = options.filter;
   return fmt::format(
-      "model {}, text {}, hook {}, without tokens [{}], positions [{}], norms over {} times {:.9g}, holdout "
+      "model {}{}, text {}, hook {}, without tokens [{}], positions [{}], norms over {} times {:.9g}, "
+      "holdout "
       "{}, {}",
-      model.identity, text.identity(), to_string(hook), fmt::join(filter.token_ids, ","),
-      fmt::join(filter.positions, ","), filter.norm_ratio, median_norm, filter.holdout,
+      model.identity, model.weights.precision == kernels::Precision::kBF16 ? " in bf16" : "", text.identity(),
+      to_string(hook), fmt::join(filter.token_ids, ","), fmt::join(filter.positions, ","), filter.norm_ratio,
+      median_norm, filter.holdout,
       options.shuffle
           ? fmt::format("shuffled by seed {} in windows of {} rows", options.seed, options.window_rows)
           : "in text order");
@@ -210,7 +212,8 @@ void LiveSource::read(Split split, int64_t first, Matrix<float> into, RowLabels*
   }
 }
 
-std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_t seed, Memory& memory) {
+std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_t seed, Memory& memory,
+                                                   kernels::Precision precision) {
   if (config.model().empty() || config.text().empty() || config.hook().empty()) {
     throw Error(ExitCode::kConfig, {.problem = "a live model needs source.model, source.text and source.hook",
                                     .why = "not all three are given",
@@ -218,7 +221,8 @@ std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_
   }
   Stream stream;
   const HookPoint hook = parse_hook(config.hook(), open_model_file(config.model())->config().layers);
-  LanguageModel model = open_language_model(config.model(), "", blocks_needed({&hook, 1}), memory, stream);
+  LanguageModel model =
+      open_language_model(config.model(), "", blocks_needed({&hook, 1}), memory, stream, precision);
   TokenRows text({.path = config.text(),
                   .field = config.text_field(),
                   .split = text_split_from_name(config.text_split())},

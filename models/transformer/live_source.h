@@ -92,7 +92,8 @@ class LiveSource : public ActivationSource {
 // The source that `config.model`, `config.text` and `config.hook` describe. Position 0 is left out where
 // `config.exclude.positions` says nothing. Throws Error(kConfig) when one of the three is not given, and what
 // the readers throw.
-[[nodiscard]] std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_t seed,
-                                                                 Memory& memory);
+[[nodiscard]] std::unique_ptr<ActivationSource> open_live_source(
+    const Source& config, uint64_t seed, Memory& memory,
+    kernels::Precision precision = kernels::Precision::kF32);
 
 }  // namespace orthant::models

@@ -11,8 +11,8 @@ namespace {
 // Reads tensors one by one through a single scratch buffer.
 class WeightReader {
  public:
-  WeightReader(const ModelFile& file, Memory& memory, Stream& stream)
-      : file_(file), memory_(memory), stream_(stream) {}
+  WeightReader(const ModelFile& file, kernels::Precision precision, Memory& memory, Stream& stream)
+      : file_(file), precision_(precision), memory_(memory), stream_(stream) {}
 
   Tensor<float, 1> vector(const std::string& name, int64_t length) {
     Tensor<float, 1> tensor(memory_, "weights", {length});
@@ -26,13 +26,14 @@ class WeightReader {
     if (scratch_.shape()[0] < columns * depth) scratch_ = {memory_, "loading", {columns * depth}};
     const Matrix<float> rows{scratch_.data(), {columns, depth}};
     file_.read(layer + ".weight", rows.span());
-    kernels::PackedWeights weights(memory_, "weights", columns, depth);
+    kernels::PackedWeights weights(memory_, "weights", columns, depth, precision_);
     weights.pack(rows, stream_);
     return weights;
   }
 
  private:
   const ModelFile& file_;
+  kernels::Precision precision_;
   Memory& memory_;
   Stream& stream_;
   Tensor<float, 1> scratch_;
@@ -61,11 +62,13 @@ BlockWeights read_block(WeightReader& reader, const ModelConfig& config, int64_t
 
 }  // namespace
 
-Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Stream& stream) {
+Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Stream& stream,
+                     kernels::Precision precision) {
   const ModelConfig& config = file.config();
-  WeightReader reader(file, memory, stream);
+  WeightReader reader(file, precision, memory, stream);
   Weights weights;
   weights.config = config;
+  weights.precision = precision;
   weights.embedding = {memory, "weights", {config.vocabulary, config.d_model}};
   file.read("model.embed_tokens.weight", weights.embedding.view().span());
   for (int64_t layer = 0; layer < std::min(range.blocks, config.layers); ++layer) {
@@ -74,7 +77,7 @@ Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Str
   if (!range.head) return weights;
   weights.final_norm = reader.vector("model.norm.weight", config.d_model);
   if (config.tied_embeddings) {
-    weights.head = {memory, "weights", config.vocabulary, config.d_model};
+    weights.head = {memory, "weights", config.vocabulary, config.d_model, precision};
     weights.head.pack(weights.embedding.view(), stream);
   } else {
     weights.head = reader.packed("lm_head", config.vocabulary, config.d_model);

@@ -1,4 +1,5 @@
-// The weights of a Llama-family model (llama, mistral, qwen2), f32, packed once for kernels/gemm.h.
+// The weights of a Llama-family model (llama, mistral, qwen2), f32, packed once for kernels/gemm.h. With bf16
+// those of the products are rounded to it; norms, biases and the embedding stay as they are.
 //
 // Config, Weights and RunState are all there is to a model: forward() (forward.h) joins them. Immutable after
 // loading; one copy may serve several run states. Thread-safe for reading.
@@ -29,10 +30,11 @@ struct BlockWeights {
 
 struct Weights {
   ModelConfig config;
-  Tensor<float, 2> embedding;        // [vocabulary, d_model]
-  std::vector<BlockWeights> blocks;  // the first ones, as many as were loaded
-  Tensor<float, 1> final_norm;       // [d_model]
-  kernels::PackedWeights head;       // [vocabulary, d_model]; empty where no logits are wanted
+  kernels::Precision precision = kernels::Precision::kF32;  // of all products
+  Tensor<float, 2> embedding;                               // [vocabulary, d_model]
+  std::vector<BlockWeights> blocks;                         // the first ones, as many as were loaded
+  Tensor<float, 1> final_norm;                              // [d_model]
+  kernels::PackedWeights head;  // [vocabulary, d_model]; empty where no logits are wanted
   [[nodiscard]] bool has_head() const { return head.columns() > 0; }
 };
 
@@ -44,6 +46,7 @@ struct LoadRange {
 
 // Throws Error(kConfig) where the configuration is impossible, Error(kData) where a tensor is absent or
 // misshapen.
-[[nodiscard]] Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Stream& stream);
+[[nodiscard]] Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Stream& stream,
+                                   kernels::Precision precision = kernels::Precision::kF32);
 
 }  // namespace orthant::models
