@@ -80,6 +80,7 @@ sae::TrainerConfig trainer_config(const TrainFlags& flags, int64_t batch, MeshSh
   if (flags.architecture == "ortsae") dictionary.mutable_orthogonality()->set_period(flags.period);
   sae::TrainerConfig config;
   config.conventions = sae::resolve_conventions(dictionary, {});
+  config.conventions.encoder_precision = flags.precision;
   config.batch_tokens = batch;
   config.steps = 1000;
   config.data_parallel = sae::choose_data_parallel(
@@ -183,7 +184,7 @@ boost::json::object to_json(const TrainFlags& flags, const World& world, MeshSha
           {"batch", shape.batch},
           {"k", shape.k},
           {"period", flags.period},
-          {"precision", "f32"},
+          {"precision", kernels::name_of(flags.precision)},
           {"optimizer", true},
           {"threads", omp_get_max_threads()},
           {"world", world.size()},

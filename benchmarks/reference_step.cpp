@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "kernels/ref/encode.h"
+#include "kernels/round_bf16.h"
 #include "runtime/core/error.h"
 
 namespace orthant::benchmarks {
@@ -50,10 +51,16 @@ std::vector<Entry> selected(const sae::Dictionary& dictionary, const std::vector
 double reference_squared_error(const sae::Dictionary& dictionary, Matrix<const float> x) {
   require(dictionary.local_latents() == dictionary.latents, "the reference has the whole dictionary");
   const int64_t rows = x.shape[0];
-  const Input input = scaled_input(dictionary, x);
-  const std::vector<double> activations =
-      kernels::ref::activations({input.centred.data(), {rows, dictionary.d_model}}, dictionary.encoder.view(),
-                                dictionary.encoder_bias.view());
+  Input input = scaled_input(dictionary, x);
+  const std::span<const float> weights = dictionary.encoder.view().span();
+  std::vector<float> encoder(weights.begin(), weights.end());
+  if (dictionary.encoder_precision == kernels::Precision::kBF16) {
+    kernels::round_bf16(input.centred);
+    kernels::round_bf16(encoder);
+  }
+  const std::vector<double> activations = kernels::ref::activations(
+      {input.centred.data(), {rows, dictionary.d_model}},
+      {encoder.data(), {dictionary.latents, dictionary.d_model}}, dictionary.encoder_bias.view());
   std::vector<double> residual = input.scaled;
   for (int64_t i = 0; i < rows * dictionary.d_model; ++i) {
     residual[static_cast<size_t>(i)] -= dictionary.decoder_bias.data()[i % dictionary.d_model];

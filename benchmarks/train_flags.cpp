@@ -54,7 +54,7 @@ void read_train_flag(TrainFlags& flags, std::string_view name, std::string_view 
   } else if (name == "--mesh.dictionary") {
     flags.mesh.dictionary = positive_number(name, value);
   } else if (name == "--precision") {
-    if (value != "f32") refuse(name, value, "the CPU trains in f32", "Use --precision=f32.");
+    flags.precision = kernels::precision_from_name(value);
   } else if (name == "--optimizer") {
     if (value != "true") {
       refuse(name, value, "a latent's gradient exists only while Adam updates its rows",
@@ -65,7 +65,7 @@ void read_train_flag(TrainFlags& flags, std::string_view name, std::string_view 
                 {.problem = fmt::format("unknown flag '{}'", name),
                  .suggestion = "Flags are --d_model --latents --batch --k --threads --repetitions --period "
                                "--mesh.data --mesh.dictionary (each with =NUMBER), "
-                               "--architecture=topk|batchtopk|ortsae, --precision=f32, "
+                               "--architecture=topk|batchtopk|ortsae, --precision=f32|bf16, "
                                "--source=synthetic|STORE, --optimizer=true, --json, --check."});
   }
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "benchmarks/bench.h"
+#include "kernels/precision.h"
 #include "runtime/comm/world.h"
 
 namespace orthant::benchmarks {
@@ -14,6 +15,7 @@ struct TrainFlags {
   std::string source = "synthetic";   // or the path of a store or an array, then read inside the step
   int period = 1;                     // of the OrtSAE penalty
   MeshShape mesh;                     // left out: as the verbs choose it
+  kernels::Precision precision = kernels::Precision::kF32;  // of the encoder's product
 };
 
 // Throws Error(kUsage) for what it does not know and Error(kConfig) for what cannot be measured.

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "kernels/latent_step.h"
+#include "kernels/precision.h"
 #include "sae/config.pb.h"
 
 namespace orthant::sae {
@@ -50,6 +51,7 @@ struct Conventions {
   int64_t latents = 0;
   int64_t k = 0;
   InputScaling input_scaling = InputScaling::kNone;
+  kernels::Precision encoder_precision = kernels::Precision::kF32;  // of the encoder's product
   bool encoder_bias = false;
   bool subtract_decoder_bias = true;
   bool rescale_acts_by_decoder_norm = false;

@@ -69,6 +69,7 @@ Dictionary allocate_dictionary(const Conventions& conventions, int64_t d_model, 
   Dictionary d;
   d.architecture = conventions.architecture;
   d.input_scaling = conventions.input_scaling;
+  d.encoder_precision = conventions.encoder_precision;
   d.subtract_decoder_bias = conventions.subtract_decoder_bias;
   d.rescale_acts_by_decoder_norm = conventions.rescale_acts_by_decoder_norm;
   d.k = conventions.k;

@@ -21,6 +21,8 @@ struct Dictionary {
   InputScaling input_scaling = InputScaling::kNone;
   bool subtract_decoder_bias = true;
   bool rescale_acts_by_decoder_norm = false;
+  // How the encoder's product is computed here; the weights are f32 either way, and files do not keep it.
+  kernels::Precision encoder_precision = kernels::Precision::kF32;
   int64_t k = 0;
   int64_t d_model = 0;
   int64_t latents = 0;

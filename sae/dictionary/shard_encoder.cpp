@@ -25,7 +25,8 @@ std::vector<int64_t> latents_per_shard(int64_t latents, int shards, int virtual_
 ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t rows, int64_t k,
                            Communicator& shards, int virtual_shards)
     : shards_(&shards),
-      encoder_(memory, "packed encoder", dictionary.local_latents(), dictionary.d_model),
+      encoder_(memory, "packed encoder", dictionary.local_latents(), dictionary.d_model,
+               dictionary.encoder_precision),
       workspace_(memory, omp_get_max_threads(), k, dictionary.d_model),
       decoder_norms_(memory, "packed encoder", {ranked_latents(dictionary)}),
       chosen_bias_(memory, "packed encoder", {dictionary.local_latents()}),
@@ -83,8 +84,8 @@ void ShardEncoder::topk_chosen(Matrix<const float> centred, const Dictionary& di
   // Allocated at the first use: most runs have few dead latents, some none.
   if (chosen_encoder_.depth() == 0) {
     Memory memory;
-    chosen_encoder_ =
-        kernels::PackedWeights(memory, "packed encoder", dictionary.local_latents(), dictionary.d_model);
+    chosen_encoder_ = kernels::PackedWeights(memory, "packed encoder", dictionary.local_latents(),
+                                             dictionary.d_model, dictionary.encoder_precision);
   }
   const int64_t count = chosen.shape[0];
   chosen_encoder_.pack_chosen(dictionary.encoder.view(), chosen, stream);

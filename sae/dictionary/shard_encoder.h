@@ -1,6 +1,7 @@
 // Encoding with one slice of the latents and exact selection over all slices: used by training and inference.
 //
-// Owns the packed encoder, which must be packed again after every change of the weights. Not thread-safe.
+// Owns the packed encoder, in the dictionary's precision, which must be packed again after every change of
+// the weights. Not thread-safe.
 #pragma once
 
 #include <span>

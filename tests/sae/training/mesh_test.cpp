@@ -22,6 +22,7 @@ struct Mesh {
   DataParallel way = DataParallel::kCodes;
   int threads = 1;
   int micro_batches = 1;
+  kernels::Precision precision = kernels::Precision::kF32;
 };
 
 struct Outcome {
@@ -58,6 +59,7 @@ TrainerConfig config_of(const std::string& preset, const Mesh& mesh, int virtual
   train.set_lr_warm_up_steps(2);
   TrainerConfig config;
   config.conventions = resolve_conventions(sae, train);
+  config.conventions.encoder_precision = mesh.precision;
   config.batch_tokens = kBatch;
   config.steps = steps;
   config.seed = 11;
@@ -214,6 +216,64 @@ TEST(Trainer, MicroBatchesEqualOneBatch) {
   const Outcome one = train("ortsae", {{1, 2}}, 0, 10);
   const Outcome parts = train("ortsae", {{1, 2}, DataParallel::kCodes, 1, 5}, 0, 10);
   EXPECT_EQ(parts.state, one.state);
+}
+
+Mesh in_bf16(MeshShape shape, DataParallel way = DataParallel::kCodes) {
+  return {.shape = shape, .way = way, .precision = kernels::Precision::kBF16};
+}
+
+class Bf16 : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Presets, Bf16, ::testing::Values("ortsae", "topk", "standard"),
+                         [](const ::testing::TestParamInfo<std::string>& preset) { return preset.param; });
+
+TEST_P(Bf16, SelectsTheSameLatentsAtEveryMesh) {
+  const Outcome alone = train(GetParam(), in_bf16({1, 1}), 0, 1);
+  // After one step a latent has fired in it or not.
+  const auto& fired = alone.state.at("tokens_since_fired");
+  for (const MeshShape shape : {MeshShape{1, 2}, MeshShape{1, 3}, MeshShape{2, 1}, MeshShape{2, 2}}) {
+    if (GetParam() == "standard" && shape.data > 1) continue;
+    const Outcome sharded = train(GetParam(), in_bf16(shape), 0, 1);
+    EXPECT_EQ(sharded.state.at("tokens_since_fired"), fired) << shape.data << "x" << shape.dictionary;
+    EXPECT_EQ(sharded.reports[0].l0, alone.reports[0].l0);
+    EXPECT_EQ(sharded.threshold, alone.threshold);
+    EXPECT_NEAR(sharded.reports[0].squared_error, alone.reports[0].squared_error,
+                1e-5 * alone.reports[0].squared_error);
+  }
+}
+
+TEST_P(Bf16, IsTheSameToTheBitWhenDeterministic) {
+  const Outcome alone = train(GetParam(), in_bf16({1, 1}), 12, 20);
+  std::vector<MeshShape> shapes = {{1, 2}, {1, 3}};
+  if (GetParam() != "standard") shapes.push_back({2, 2});
+  for (const MeshShape& shape : shapes) {
+    const Outcome sharded = train(GetParam(), in_bf16(shape), 12, 20);
+    EXPECT_EQ(sharded.state, alone.state) << shape.data << "x" << shape.dictionary;
+    EXPECT_EQ(sharded.reports.back().loss, alone.reports.back().loss);
+  }
+}
+
+TEST_P(Bf16, ContinuesAsIfNeverInterrupted) {
+  for (const Mesh& mesh : {in_bf16({1, 1}), in_bf16({1, 2}), in_bf16({2, 1}, DataParallel::kGradients)}) {
+    const Outcome whole = train(GetParam(), mesh, 0, 20);
+    const Outcome first = train(GetParam(), mesh, 0, 20, 9);
+    const Outcome second = train(GetParam(), mesh, 0, 20, 0, &first.state);
+    EXPECT_EQ(second.state, whole.state);
+  }
+}
+
+TEST_P(Bf16, LearnsAsMuchAsF32) {
+  const auto explained = [](const Outcome& outcome) {
+    double sum = 0.0;
+    for (size_t i = outcome.reports.size() - 20; i < outcome.reports.size(); ++i) {
+      sum += 1.0 - outcome.reports[i].squared_error / outcome.reports[i].variance;
+    }
+    return sum / 20.0;
+  };
+  const Outcome exact = train(GetParam(), {{1, 1}}, 0, 300),
+                found = train(GetParam(), in_bf16({1, 1}), 0, 300);
+  EXPECT_NE(found.sha256, exact.sha256);
+  EXPECT_GT(explained(exact), 0.5);
+  EXPECT_NEAR(explained(found), explained(exact), 0.01);
 }
 
 TEST(Trainer, SplitsThePenaltyOverTheWholeWorld) {
