@@ -92,6 +92,7 @@ class Evaluator {
       : invocation_(invocation),
         own_(invocation.own<Evaluate>()),
         world_(invocation.world),
+        precision_(kernels::precision_from_name(own_.precision())),
         wanted_(wanted_of(own_)),
         virtual_shards_(invocation.common.deterministic() ? kVirtualShards : 0),
         mesh_(resolve_mesh({invocation.common.mesh().data(), invocation.common.mesh().dictionary()},
@@ -108,6 +109,7 @@ class Evaluator {
     }
     json::object document = sae::evaluation_json(evaluation_);
     document["sae"] = own_.sae();
+    document["precision"] = own_.precision();
     if (source_) document["source"] = source_->identity();
     return invocation_.finish(document);
   }
@@ -119,12 +121,13 @@ class Evaluator {
     dictionary_ = sae::load_dictionary(own_.sae(), memory_, grid_.dictionary->size(),
                                        grid_.dictionary->rank(), virtual_shards_)
                       .dictionary;
+    dictionary_.encoder_precision = precision_;
     evaluation_.dictionary = &dictionary_;
     const Source& config = own_.source();
     provenance_ = provenance_of(config);
     if (wanted_.core || config.has_store() || config.has_array() || config.has_synthetic()) open_rows(config);
     if (own_.has_model() && (wanted_.ce || wanted_.contexts)) {
-      model_ = models::open_language_model(own_.model(), own_.tokenizer(), {}, memory_, stream_);
+      model_ = models::open_language_model(own_.model(), own_.tokenizer(), {}, memory_, stream_, precision_);
       if (text_or(provenance_, "model_identity", model_->identity) != model_->identity) {
         invocation_.log.warning("'{}' is not the model that the store was harvested from", own_.model());
       }
@@ -134,7 +137,7 @@ class Evaluator {
 
   void open_rows(Source config) {
     config.set_shuffle(false);  // contexts need the order of the file
-    source_ = open_source(config, invocation_.common.seed(), world_, memory_, invocation_.log);
+    source_ = open_source(config, invocation_.common.seed(), world_, memory_, invocation_.log, precision_);
     if (source_->d_model() != dictionary_.d_model) {
       throw Error(ExitCode::kConfig, {.problem = fmt::format("the dictionary has d_model {}, the source {}",
                                                              dictionary_.d_model, source_->d_model()),
@@ -234,6 +237,7 @@ class Evaluator {
     sae::DictionaryFile whole;
     agree(*world_.control, "loading the whole dictionary",
           [&] { whole = sae::load_dictionary(own_.sae(), memory_); });
+    whole.dictionary.encoder_precision = precision_;
     const auto& ids = own_.source().exclude().token_ids();
     const std::vector<int32_t> token_ids(ids.begin(), ids.end());
     const std::vector<int32_t> positions = excluded_positions(own_.source());
@@ -315,6 +319,7 @@ class Evaluator {
   Invocation& invocation_;
   const Evaluate& own_;
   World& world_;
+  kernels::Precision precision_;
   Wanted wanted_;
   int virtual_shards_;
   MeshShape mesh_;

@@ -61,7 +61,8 @@ boost::json::object provenance(const Harvest& config, const models::LanguageMode
           {"model_identity", model.identity},
           {"hook", to_string(hook)},
           {"text_identity", text},
-          {"context", config.context()}};
+          {"context", config.context()},
+          {"precision", config.precision()}};
 }
 
 // One hook: the run directory is the store. Several: a folder each.
@@ -120,8 +121,8 @@ ExitCode run(Invocation& invocation) {
   agree(control, "harvest", [&] {
     const std::string& path = required_field("model", config.model());
     hooks = hooks_of(config, models::open_model_file(path)->config().layers);
-    model =
-        models::open_language_model(path, config.tokenizer(), models::blocks_needed(hooks), memory, stream);
+    model = models::open_language_model(path, config.tokenizer(), models::blocks_needed(hooks), memory,
+                                        stream, kernels::precision_from_name(config.precision()));
     text = read_text(config, *model->tokenizer);
     check_rows(*text, model->weights.config);
   });

@@ -25,8 +25,9 @@ ExitCode run(Invocation& invocation) {
   const auto& config = invocation.own<LmGenerate>();
   Memory memory;
   Stream stream;
-  const auto model = models::open_language_model(required_field("model", config.model()), config.tokenizer(),
-                                                 {}, memory, stream);
+  const auto model =
+      models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
+                                  stream, kernels::precision_from_name(config.precision()));
   const std::vector<std::vector<int32_t>> prompts = {prompt_ids(config, *model.tokenizer)};
   const auto ids = models::generate(model.weights, prompts,
                                     {.max_new_tokens = config.max_new_tokens(),

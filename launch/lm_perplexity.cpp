@@ -46,8 +46,9 @@ ExitCode run(Invocation& invocation) {
   Memory memory;
   Stream stream;
   ControlGroup& control = *invocation.world.control;
-  const auto model = models::open_language_model(required_field("model", config.model()), config.tokenizer(),
-                                                 {}, memory, stream);
+  const auto model =
+      models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
+                                  stream, kernels::precision_from_name(config.precision()));
   const std::vector<int32_t> ids = tokens_of(config, *model.tokenizer, invocation.log);
   const int64_t windows = models::count_windows(static_cast<int64_t>(ids.size()), config.window(),
                                                 config.max_windows(), model.weights.config.context_length);

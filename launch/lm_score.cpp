@@ -55,8 +55,9 @@ ExitCode run(Invocation& invocation) {
   Memory memory;
   Stream stream;
   ControlGroup& control = *invocation.world.control;
-  const auto model = models::open_language_model(required_field("model", config.model()), config.tokenizer(),
-                                                 {}, memory, stream);
+  const auto model =
+      models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
+                                  stream, kernels::precision_from_name(config.precision()));
   const auto pairs = read_pairs(required_field("pairs", config.pairs()), *model.tokenizer);
   const auto count = static_cast<int64_t>(pairs.size());
   Progress progress(progress_style(invocation.common.progress(), control.rank()), "pair");

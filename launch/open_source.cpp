@@ -8,7 +8,7 @@
 namespace orthant::launch {
 
 std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t seed, World&, Memory& memory,
-                                              Log&) {
+                                              Log&, kernels::Precision precision) {
   const int given = static_cast<int>(config.has_store()) + static_cast<int>(config.has_array()) +
                     static_cast<int>(config.has_model()) + static_cast<int>(config.has_synthetic());
   if (given != 1) {
@@ -20,7 +20,7 @@ std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t see
                        "--source.hook) or --source.synthetic.features."});
   }
   if (config.has_synthetic()) return std::make_unique<sae::SyntheticSource>(config.synthetic(), seed, memory);
-  if (config.has_model()) return models::open_live_source(config, seed, memory);
+  if (config.has_model()) return models::open_live_source(config, seed, memory, precision);
   return open_array_or_store(config, seed, memory);
 }
 

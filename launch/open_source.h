@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "kernels/precision.h"
 #include "runtime/comm/world.h"
 #include "runtime/core/log.h"
 #include "runtime/job/activation_source.h"
@@ -10,8 +11,10 @@
 
 namespace orthant::launch {
 
-// Throws Error(kConfig) unless exactly one of source.store, array, model and synthetic is given.
-[[nodiscard]] std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t seed, World& world,
-                                                            Memory& memory, Log& log);
+// `precision` is that of a live model's forward; activations that are stored stay as they are. Throws
+// Error(kConfig) unless exactly one of source.store, array, model and synthetic is given.
+[[nodiscard]] std::unique_ptr<ActivationSource> open_source(
+    const Source& config, uint64_t seed, World& world, Memory& memory, Log& log,
+    kernels::Precision precision = kernels::Precision::kF32);
 
 }  // namespace orthant::launch

@@ -51,6 +51,13 @@ void print_dry_run(const Invocation& invocation, const std::string& plan) {
   print_result({}, true, document);
 }
 
+// The verb's own field of that name; empty where it has none.
+std::string precision_of(const Invocation& invocation) {
+  const google::protobuf::FieldDescriptor* field = invocation.verb.schema->FindFieldByName("precision");
+  if (field == nullptr) return "";
+  return invocation.own_fields->GetReflection()->GetString(*invocation.own_fields, field);
+}
+
 RunFacts facts_of(const Invocation& invocation, const std::vector<std::string>& command_line) {
   const Mesh& asked = invocation.common.mesh();
   const MeshShape mesh = resolve_mesh({asked.data(), asked.dictionary()}, invocation.world.size());
@@ -60,6 +67,7 @@ RunFacts facts_of(const Invocation& invocation, const std::vector<std::string>& 
           .device = to_string(invocation.device),
           .threads = invocation.threads,
           .kernels = std::string(kernels::name_of(kernels::active_isa())),
+          .precision = precision_of(invocation),
           .mesh_data = mesh.data,
           .mesh_dictionary = mesh.dictionary};
 }

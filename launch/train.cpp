@@ -26,6 +26,7 @@ namespace json = boost::json;
 sae::TrainerConfig trainer_config(const Common& common, const Train& own, MeshShape mesh, int64_t d_model) {
   sae::TrainerConfig config;
   config.conventions = sae::resolve_conventions(own.sae(), own.train());
+  config.conventions.encoder_precision = kernels::precision_from_name(own.precision());
   config.seed = common.seed();
   config.batch_tokens = own.train().batch_tokens();
   config.steps = (own.train().tokens() + config.batch_tokens - 1) / config.batch_tokens;
@@ -158,19 +159,18 @@ ExitCode run_train(Invocation& invocation) {
       resolve_mesh({invocation.common.mesh().data(), invocation.common.mesh().dictionary()}, world.size());
   Memory memory;
   std::unique_ptr<ActivationSource> source;
-  agree(*world.control, "opening the activation source",
-        [&] { source = open_source(own.source(), invocation.common.seed(), world, memory, invocation.log); });
+  agree(*world.control, "opening the activation source", [&] {
+    source = open_source(own.source(), invocation.common.seed(), world, memory, invocation.log,
+                         kernels::precision_from_name(own.precision()));
+  });
   const sae::TrainerConfig config = trainer_config(invocation.common, own, mesh, source->d_model());
   refuse_impossible(config, mesh);
   refuse_empty(own.source(), *source);
   Grid grid = make_grid(*world.data, mesh);
   sae::Trainer trainer(config, source->d_model(), world, grid, memory);
-  invocation.log.info("mesh {}x{} (data x dictionary), replicas agree by {}, kernels {}", mesh.data,
-                      mesh.dictionary, name_of(config.data_parallel),
-                      kernels::name_of(kernels::active_isa()));
-  if (own.precision() == "bf16") {
-    invocation.log.warning("precision=bf16 has no product on this device: the encoder computes in f32");
-  }
+  invocation.log.info("mesh {}x{} (data x dictionary), replicas agree by {}, kernels {}, precision {}",
+                      mesh.data, mesh.dictionary, name_of(config.data_parallel),
+                      kernels::name_of(kernels::active_isa()), own.precision());
   invocation.log.debug("{}", memory.table());
 
   std::unique_ptr<Checkpoints> checkpoints;

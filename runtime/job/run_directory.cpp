@@ -131,6 +131,7 @@ void RunDirectory::claim(const Config& config, const RunFacts& facts, bool fresh
   run_["mesh"] = mesh_json(facts);
   run_["threads"] = facts.threads;
   run_["kernels"] = facts.kernels;
+  if (!facts.precision.empty()) run_["precision"] = facts.precision;
   if (!is_continued_) run_["begun"] = utc_now();
   run_["ended"] = nullptr;
   run_["exit"] = nullptr;

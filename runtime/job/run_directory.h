@@ -28,6 +28,7 @@ struct RunFacts {
   std::string device;   // of this rank
   int threads = 1;      // of this rank
   std::string kernels;  // instruction set chosen
+  std::string precision = {};  // of dense products; empty where the verb has none
   int mesh_data = 1;
   int mesh_dictionary = 1;
 };
