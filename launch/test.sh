@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Sets up, builds and runs every test. Ends with "N passed, N failed, N skipped" and fails when a test failed.
+# A binary that runs under mpirun is one test; what it skipped inside counts once for each world it was skipped in.
 #   launch/test.sh [ctest options]      for example: launch/test.sh -L world_2
 #   BUILD_DIR            where to build (default: build)
 #   ORTHANT_TEST_MODEL   a .gguf for the tests of a real model; otherwise SmolLM2 is fetched where there is a network
@@ -41,15 +42,25 @@ export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_me
 report=$BUILD_DIR/tests.xml
 rm -f "$report"
 code=0
-ctest --test-dir "$BUILD_DIR" -j2 --output-on-failure --output-junit "$(realpath "$BUILD_DIR")/tests.xml" "$@" || code=$?
+ctest --test-dir "$BUILD_DIR" -j2 --output-on-failure --test-output-size-passed 1048576 \
+  --output-junit "$(realpath "$BUILD_DIR")/tests.xml" "$@" || code=$?
 [ -f "$report" ] || { echo "test: ctest wrote no report" >&2; exit "$code"; }
 python3 - "$report" <<'PYTHON'
+import re
 import sys
 import xml.etree.ElementTree as xml
 
 cases = list(xml.parse(sys.argv[1]).getroot().iter("testcase"))
 skipped = [c for c in cases if c.find("skipped") is not None or c.get("status") in ("notrun", "disabled")]
 failed = [c for c in cases if c not in skipped and (c.find("failure") is not None or c.get("status") == "fail")]
-print(f"{len(cases) - len(failed) - len(skipped)} passed, {len(failed)} failed, {len(skipped)} skipped")
+inside = [
+    line
+    for c in cases
+    for line in (c.findtext("system-out") or "").splitlines()
+    if re.match(r"world \d+ skipped ", line)
+]
+for line in inside:
+    print(line)
+print(f"{len(cases) - len(failed) - len(skipped)} passed, {len(failed)} failed, {len(skipped) + len(inside)} skipped")
 PYTHON
 exit "$code"

@@ -9,21 +9,12 @@
 #include <mutex>
 
 #include "runtime/comm/world.h"
-#include "sae/studies/synthetic_source.h"
-#include "sae/training/trainer.h"
+#include "tests/support/small_training.h"
 
 namespace orthant::sae {
 namespace {
 
-constexpr int64_t kBatch = 96;
-
-struct Mesh {
-  MeshShape shape;
-  DataParallel way = DataParallel::kCodes;
-  int threads = 1;
-  int micro_batches = 1;
-  kernels::Precision precision = kernels::Precision::kF32;
-};
+using Mesh = testing::TrainingMesh;
 
 struct Outcome {
   std::vector<float> encoder;
@@ -37,37 +28,6 @@ struct Outcome {
   int64_t most_products = 0;
   int64_t most_compared = 0;
 };
-
-Synthetic synthetic() {
-  Synthetic config;
-  config.set_features(160);
-  config.set_d_model(24);
-  config.set_l0(6);
-  return config;
-}
-
-TrainerConfig config_of(const std::string& preset, const Mesh& mesh, int virtual_shards, int64_t steps) {
-  Sae sae;
-  sae.set_preset(preset);
-  sae.set_latents(132);
-  sae.set_k(5);
-  sae.set_auxk(20);
-  sae.set_dead_feature_threshold(4 * kBatch);
-  sae.mutable_orthogonality()->set_chunk(50);
-  Train train;
-  train.set_lr(3e-3);
-  train.set_lr_warm_up_steps(2);
-  TrainerConfig config;
-  config.conventions = resolve_conventions(sae, train);
-  config.conventions.encoder_precision = mesh.precision;
-  config.batch_tokens = kBatch;
-  config.steps = steps;
-  config.seed = 11;
-  config.virtual_shards = virtual_shards;
-  config.data_parallel = mesh.way;
-  config.micro_batches = mesh.micro_batches;
-  return config;
-}
 
 // Puts this rank's rows of every tensor into the whole ones.
 void collect_state(Trainer& trainer, std::map<std::string, std::vector<char>>& whole) {
@@ -98,8 +58,9 @@ Outcome train(const std::string& preset, const Mesh& mesh, int virtual_shards, i
   run_thread_ranks(mesh.shape.data * mesh.shape.dictionary, [&](World world) {
     Grid grid = make_grid(*world.data, mesh.shape);
     Memory memory;
-    SyntheticSource source(synthetic(), 3, memory);
-    Trainer trainer(config_of(preset, mesh, virtual_shards, steps), 24, world, grid, memory);
+    SyntheticSource source(testing::small_synthetic(), testing::kSmallSourceSeed, memory);
+    Trainer trainer(testing::small_training(preset, mesh, virtual_shards, steps), testing::kSmallWidth, world,
+                    grid, memory);
     if (from == nullptr) {
       trainer.initialize(source);
     } else {
