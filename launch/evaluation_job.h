@@ -1,0 +1,51 @@
+// What the stages of one evaluation share on this rank: inputs, grid, memory, and what was found out so far.
+// Not thread-safe.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <optional>
+#include <string>
+
+#include "kernels/precision.h"
+#include "launch/config.pb.h"
+#include "launch/verb.h"
+#include "models/transformer/language_model.h"
+#include "runtime/comm/world.h"
+#include "sae/measure/evaluation.h"
+
+namespace orthant::launch {
+
+struct EvaluationJob {
+  // Collective. Opens nothing yet.
+  explicit EvaluationJob(Invocation& call);
+  EvaluationJob(const EvaluationJob&) = delete;
+  EvaluationJob& operator=(const EvaluationJob&) = delete;
+
+  Invocation& invocation;
+  const Evaluate& own;
+  World& world;
+  kernels::Precision precision;  // of the encoder and of the model
+  int virtual_shards;
+  Grid grid;
+  Memory memory;
+  Stream stream;
+  sae::Dictionary dictionary;                  // this rank's slice
+  boost::json::object provenance;              // what a store says of itself; empty for other sources
+  std::optional<models::LanguageModel> model;  // where it is given and needed
+  sae::Evaluation evaluation;
+};
+
+// Thrown on all ranks at an agreed point; the run is repeated by its command.
+struct EvaluationStopped {};
+
+// Collective. Throws EvaluationStopped on every rank when any was asked to stop.
+void stop_if_asked(ControlGroup& control);
+
+// Throws Error(kConfig).
+[[noreturn]] void refuse(const char* problem, const char* why, const char* suggestion);
+
+// A text among `fields`, or `otherwise` where there is none of that name.
+[[nodiscard]] std::string text_or(const boost::json::object& fields, const char* name,
+                                  const std::string& otherwise);
+
+}  // namespace orthant::launch
