@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -38,30 +40,85 @@ class Fields {
                                   .why = "it is no dictionary of a training run",
                                   .suggestion = "Use `orthant import` for files of other programs."});
   }
-  [[nodiscard]] bool flag(const std::string& key) const { return text(key) == "true"; }
-  [[nodiscard]] double real(const std::string& key) const { return std::strtod(text(key).c_str(), nullptr); }
-  [[nodiscard]] int64_t integer(const std::string& key) const {
-    return std::strtoll(text(key).c_str(), nullptr, 10);
+  [[nodiscard]] bool flag(const std::string& key) const {
+    if (text(key) != "true" && text(key) != "false") refuse(key, "true or false");
+    return text(key) == "true";
+  }
+  [[nodiscard]] double real(const std::string& key) const {
+    const char* begin = text(key).c_str();
+    char* end = nullptr;
+    const double value = std::strtod(begin, &end);
+    if (end == begin || *end != '\0') refuse(key, "a number");
+    return value;
+  }
+  [[nodiscard]] int64_t integer(const std::string& key, int64_t least) const {
+    const std::string& value = text(key);
+    int64_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc() || end != value.data() + value.size() || number < least) {
+      refuse(key, fmt::format("a whole number of at least {}", least));
+    }
+    return number;
+  }
+  // A name that `parse` knows, or throws at.
+  template <typename Parse>
+  [[nodiscard]] auto name(const std::string& key, Parse parse) const {
+    try {
+      return parse(text(key));
+    } catch (const Error&) {
+      refuse(key, "a name that this version knows");
+    }
   }
 
  private:
+  [[noreturn]] void refuse(const std::string& key, const std::string& expected) const {
+    throw Error(ExitCode::kData,
+                {.problem = fmt::format("'{}' has '{}' = '{}' in its header", path_, key, text(key)),
+                 .why = "it is to be " + expected,
+                 .suggestion = "The file is damaged or of a newer version; `orthant verify` "
+                               "checks the run it comes from."});
+  }
+
   const TensorMetadata* values_;
   std::string path_;
 };
 
-// Sends each shard's rows to rank 0 in turn, which writes them. `visiting` holds the largest slice.
-template <typename T, int Rank>
-void write_shards(SafetensorsWriter* writer, const char* name, const Tensor<T, Rank>& own,
-                  Communicator& shards, std::vector<float>& visiting, Stream& stream) {
-  int64_t elements = own.view().elements();
-  for (int s = 0; s < shards.size(); ++s) {
-    int64_t count = elements;
-    shards.broadcast(&count, 1, Dtype::kI64, s, stream);
-    visiting.resize(static_cast<size_t>(count));
-    if (s == shards.rank()) std::copy_n(own.data(), count, visiting.data());
-    if (shards.size() > 1) shards.broadcast(visiting.data(), count, Dtype::kF32, s, stream);
-    if (writer != nullptr) writer->write(name, visiting.data(), count * static_cast<int64_t>(sizeof(float)));
+// Rank 0's file. The first failure is kept, so that the rank goes on in the exchanges of the others.
+class SharedFile {
+ public:
+  template <typename Write>
+  void attempt(Write write) {
+    if (failure_) return;
+    try {
+      write();
+    } catch (const Error&) {
+      failure_ = std::current_exception();
+    }
   }
+  // Collective. Throws on every rank when rank 0 failed.
+  void agree(const std::string& path, Communicator& shards, Stream& stream) const {
+    int64_t failed = failure_ ? 1 : 0;
+    shards.broadcast(&failed, 1, Dtype::kI64, 0, stream);
+    if (failure_) std::rethrow_exception(failure_);
+    if (failed == 0) return;
+    throw Error(ExitCode::kIo, {.problem = fmt::format("rank 0 could not write '{}'", path),
+                                .why = "see its own message",
+                                .suggestion = "Free space or choose another --out."});
+  }
+
+ private:
+  std::exception_ptr failure_;
+};
+
+std::vector<SafetensorsTensor> tensors_of(const Dictionary& d) {
+  std::vector<SafetensorsTensor> tensors = {{.name = "encoder", .shape = {d.latents, d.d_model}},
+                                            {.name = "encoder_bias", .shape = {d.latents}},
+                                            {.name = "decoder", .shape = {d.latents, d.d_model}},
+                                            {.name = "decoder_bias", .shape = {d.d_model}}};
+  if (d.architecture == Architecture::kJumpRelu) {
+    tensors.push_back({.name = "thresholds", .shape = {d.latents}});
+  }
+  return tensors;
 }
 
 }  // namespace
@@ -70,26 +127,34 @@ void write_dictionary_file(const Dictionary& d, const std::map<std::string, std:
                            const std::string& path, Communicator& shards, bool writes, Stream& stream) {
   std::map<std::string, std::string> header = metadata;
   header.merge(conventions_of(d));
+  SharedFile file;
   std::unique_ptr<SafetensorsWriter> writer;
   if (writes && shards.rank() == 0) {
-    std::vector<SafetensorsTensor> tensors = {{.name = "encoder", .shape = {d.latents, d.d_model}},
-                                              {.name = "encoder_bias", .shape = {d.latents}},
-                                              {.name = "decoder", .shape = {d.latents, d.d_model}},
-                                              {.name = "decoder_bias", .shape = {d.d_model}}};
-    if (d.architecture == Architecture::kJumpRelu)
-      tensors.push_back({.name = "thresholds", .shape = {d.latents}});
-    writer = std::make_unique<SafetensorsWriter>(path, tensors, header);
+    file.attempt([&] { writer = std::make_unique<SafetensorsWriter>(path, tensors_of(d), header); });
   }
-  std::vector<float> visiting;
-  write_shards(writer.get(), "encoder", d.encoder, shards, visiting, stream);
-  write_shards(writer.get(), "encoder_bias", d.encoder_bias, shards, visiting, stream);
-  write_shards(writer.get(), "decoder", d.decoder, shards, visiting, stream);
-  if (d.architecture == Architecture::kJumpRelu) {
-    write_shards(writer.get(), "thresholds", d.thresholds, shards, visiting, stream);
-  }
-  if (writer == nullptr) return;
-  writer->write("decoder_bias", d.decoder_bias.data(), d.decoder_bias.view().bytes());
-  writer->finish();
+  std::vector<float> visiting;  // the slice of one shard
+  const auto write = [&](const char* name, const float* rows, int64_t elements) {
+    if (writer == nullptr) return;
+    file.attempt([&] { writer->write(name, rows, elements * static_cast<int64_t>(sizeof(float))); });
+  };
+  // Each shard's rows visit rank 0 in turn.
+  const auto write_shards = [&](const char* name, const auto& own) {
+    for (int s = 0; s < shards.size(); ++s) {
+      int64_t count = own.elements();
+      shards.broadcast(&count, 1, Dtype::kI64, s, stream);
+      visiting.resize(static_cast<size_t>(count));
+      if (s == shards.rank()) std::copy_n(own.data, count, visiting.data());
+      if (shards.size() > 1) shards.broadcast(visiting.data(), count, Dtype::kF32, s, stream);
+      write(name, visiting.data(), count);
+    }
+  };
+  write_shards("encoder", d.encoder.view());
+  write_shards("encoder_bias", d.encoder_bias.view());
+  write_shards("decoder", d.decoder.view());
+  if (d.architecture == Architecture::kJumpRelu) write_shards("thresholds", d.thresholds.view());
+  write("decoder_bias", d.decoder_bias.data(), d.d_model);
+  if (writer != nullptr) file.attempt([&] { writer->finish(); });
+  file.agree(path, shards, stream);
 }
 
 bool is_dictionary_file(const std::string& path) {
@@ -109,17 +174,19 @@ DictionaryFile read_dictionary_file(const std::string& path, Memory& memory, int
   if (fields.text("format") != kFormat) {
     throw Error(ExitCode::kData,
                 {.problem = fmt::format("'{}' is of format '{}'", path, fields.text("format")),
-                 .why = fmt::format("'{}' is expected", kFormat)});
+                 .why = fmt::format("'{}' is expected", kFormat),
+                 .suggestion = "Read it with the version of orthant that wrote it."});
   }
   const SafetensorsEntry& encoder = reader.entry("encoder", std::vector<int64_t>{-1, -1});
   Conventions c;
-  c.architecture = architecture_from_name(fields.text("architecture"));
-  c.input_scaling = input_scaling_from_name(fields.text("input_scaling"));
+  c.architecture = fields.name("architecture", architecture_from_name);
+  c.input_scaling = fields.name("input_scaling", input_scaling_from_name);
   c.subtract_decoder_bias = fields.flag("subtract_decoder_bias");
   c.rescale_acts_by_decoder_norm = fields.flag("rescale_acts_by_decoder_norm");
   c.encoder_bias = fields.flag("has_encoder_bias");
   c.latents = encoder.shape[0];
-  c.k = fields.integer("k");
+  const bool selects = c.architecture == Architecture::kTopK || c.architecture == Architecture::kBatchTopK;
+  c.k = fields.integer("k", selects ? 1 : 0);
   const int64_t d_model = encoder.shape[1];
   const Share slice = latent_slice(c.latents, shards, shard, virtual_shards);
   DictionaryFile file{allocate_dictionary(c, d_model, slice, memory), reader.metadata()};
