@@ -18,19 +18,33 @@ namespace orthant::kernels {
 // Scratch of one encode, allocated once and used for every step.
 class EncodeWorkspace {
  public:
-  // Enough for `threads` threads, codes of up to `k` entries a row, inputs of `depth`.
-  EncodeWorkspace(Memory& memory, int threads, int64_t k, int64_t depth);
+  // Enough for `threads` threads, codes of up to `k` entries a row, inputs of `depth`, and up to `k_beside`
+  // entries a row beside a selection.
+  EncodeWorkspace(Memory& memory, int threads, int64_t k, int64_t depth, int64_t k_beside = 0);
   [[nodiscard]] std::byte* of_thread(int thread) const { return buffer_.data() + thread * bytes_per_thread_; }
   [[nodiscard]] int threads() const { return threads_; }
   [[nodiscard]] int64_t k() const { return k_; }
+  [[nodiscard]] int64_t k_beside() const { return k_beside_; }
   [[nodiscard]] int64_t depth() const { return depth_; }
 
  private:
   int threads_ = 0;
   int64_t k_ = 0;
+  int64_t k_beside_ = 0;
   int64_t depth_ = 0;
   int64_t bytes_per_thread_ = 0;
   Buffer buffer_;
+};
+
+// What an encode gives beside its selection, from the same product: of each row the k() largest positive
+// activations among the eligible latents (fewer where fewer are positive), latents ascending. NaN comes
+// first.
+struct TopsBeside {
+  Vector<const uint64_t> eligible;  // [ceil(local_latents / 64)] bit i % 64 of word i / 64: local latent i
+  Vector<int32_t> counts;           // [rows]
+  Matrix<int32_t> latents;          // [rows, k] local numbers
+  Matrix<float> values;             // [rows, k]
+  [[nodiscard]] int64_t k() const { return values.shape[1]; }
 };
 
 struct EncodeArgs {
@@ -43,6 +57,7 @@ struct EncodeArgs {
   // (ascending).
   Vector<const int32_t> latent_numbers = {};
   int64_t first_latent = 0;
+  const TopsBeside* beside = nullptr;  // null: nothing beside the selection
 };
 
 // Exactly min(k, local_latents) entries a row: the largest by a * scale, ties to the lowest latent, zeros

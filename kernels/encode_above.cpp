@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/encode.h"
+#include "kernels/encode_beside.h"
 #include "kernels/encode_block.h"
 #include "kernels/gemm_plan.h"
 #include "kernels/isa.h"
@@ -24,9 +25,9 @@ class AboveOfBlock {
                Vector<const float> thresholds)
       : args_(args), filter_(filter), threshold_(threshold), thresholds_(thresholds) {}
 
-  // counts[r] = entries of row r of the block; sink(r) says where they go.
-  template <typename SinkOf>
-  void run(const EncodeBlock& block, int64_t* counts, const SinkOf& sink_of) const {
+  // counts[r] = entries of row r of the block; sink(r) says where they go; then also(r, row, first latent).
+  template <typename SinkOf, typename Also>
+  void run(const EncodeBlock& block, int64_t* counts, const SinkOf& sink_of, const Also& also) const {
     std::fill_n(counts, block.rows(), 0);
     block.each_row_of_each_tile([&](int64_t r, FilterRow& row, int64_t first_latent) {
       uint64_t words[kTileWords];
@@ -43,6 +44,7 @@ class AboveOfBlock {
         ++count;
       });
       counts[r] = count;
+      also(r, row, first_latent);
     });
   }
 
@@ -55,20 +57,22 @@ class AboveOfBlock {
 
 // The scratch of a block as sinks: the room of the keys holds latents.
 RowSink scratch_sink(const EncodeScratch& scratch, int64_t row) {
-  return {.latents = reinterpret_cast<int32_t*>(scratch.keys + row * scratch.candidates),
-          .values = scratch.values + row * scratch.candidates,
-          .room = scratch.candidates};
+  const RowCandidates& selected = scratch.selected;
+  return {.latents = reinterpret_cast<int32_t*>(selected.keys + row * selected.room),
+          .values = selected.values + row * selected.room,
+          .room = selected.room};
 }
 
 // Copies the entries of all rows of the block to their places; false where a row had more than its scratch
 // holds.
 bool copy_from_scratch(const EncodeScratch& scratch, int64_t first_row, int64_t rows, CodesView out) {
-  if (*std::max_element(scratch.counts, scratch.counts + rows) > scratch.candidates) return false;
+  const int64_t* const counts = scratch.selected.counts;
+  if (*std::max_element(counts, counts + rows) > scratch.selected.room) return false;
   for (int64_t r = 0; r < rows; ++r) {
     const RowSink sink = scratch_sink(scratch, r);
     const int64_t to = out.row_offsets.data[first_row + r];
-    std::copy_n(sink.latents, scratch.counts[r], out.latents.data + to);
-    std::copy_n(sink.values, scratch.counts[r], out.values.data + to);
+    std::copy_n(sink.latents, counts[r], out.latents.data + to);
+    std::copy_n(sink.values, counts[r], out.values.data + to);
   }
   return true;
 }
@@ -94,20 +98,28 @@ int64_t encode_above(const EncodeArgs& args, float threshold, Vector<const float
   offsets[0] = 0;
 #pragma omp parallel for ordered schedule(dynamic, 1) num_threads(threads)
   for (int64_t first = 0; first < rows; first += block_rows) {
-    const EncodeScratch scratch(workspace.of_thread(omp_get_thread_num()), workspace.k(), workspace.depth());
+    const EncodeScratch scratch(workspace, omp_get_thread_num());
+    const BesideOfBlock beside(args, filter_ops(isa), scratch.beside);
+    int64_t* const counts = scratch.selected.counts;
     const EncodeBlock block(args, isa, first, std::min(block_rows, rows - first), scratch);
-    selection.run(block, scratch.counts, [&](int64_t r) { return scratch_sink(scratch, r); });
+    beside.start(block.rows());
+    selection.run(
+        block, counts, [&](int64_t r) { return scratch_sink(scratch, r); },
+        [&](int64_t r, FilterRow& row, int64_t latent) { beside.collect(r, row, latent); });
+    beside.emit(first, block.rows());
     // Where the block starts is known when all blocks before it have been counted; only this waits.
 #pragma omp ordered
-    for (int64_t r = 0; r < block.rows(); ++r)
-      offsets[first + r + 1] = offsets[first + r] + scratch.counts[r];
+    for (int64_t r = 0; r < block.rows(); ++r) offsets[first + r + 1] = offsets[first + r] + counts[r];
     if (offsets[first + block.rows()] > out.capacity()) continue;
     if (copy_from_scratch(scratch, first, block.rows(), out)) continue;
     // A row outgrew its scratch, but now its place is known: once more, straight to it.
-    selection.run(block, scratch.counts, [&](int64_t r) {
-      const int64_t to = offsets[first + r];
-      return RowSink{out.latents.data + to, out.values.data + to, offsets[first + r + 1] - to};
-    });
+    selection.run(
+        block, counts,
+        [&](int64_t r) {
+          const int64_t to = offsets[first + r];
+          return RowSink{out.latents.data + to, out.values.data + to, offsets[first + r + 1] - to};
+        },
+        [](int64_t, FilterRow&, int64_t) {});
   }
   return offsets[rows];
 }

@@ -22,30 +22,45 @@ T* take(std::byte*& cursor, int64_t count) {
   return start;
 }
 
-}  // namespace
-
-int64_t EncodeScratch::bytes(int64_t k, int64_t depth) {
-  const int64_t room = candidates_for(k);
-  return aligned(kEncodeRows * depth * 4) + aligned(kEncodeRows * kEncodeColumns * 4) +
-         aligned(kEncodeRows * room * 8) + aligned(kEncodeRows * room * 4) + aligned(room * 8) +
+int64_t candidates_bytes(int64_t k) {
+  if (k == 0) return 0;
+  const int64_t room = RowCandidates::room_for(k);
+  return aligned(kEncodeRows * room * 8) + aligned(kEncodeRows * room * 4) + aligned(room * 8) +
          aligned(kEncodeRows * 8) + aligned(kEncodeRows * 4);
 }
 
-EncodeScratch::EncodeScratch(std::byte* start, int64_t k, int64_t depth) : candidates(candidates_for(k)) {
-  strips = take<float>(start, kEncodeRows * depth);
-  tile = take<float>(start, kEncodeRows * kEncodeColumns);
-  keys = take<int64_t>(start, kEncodeRows * candidates);
-  values = take<float>(start, kEncodeRows * candidates);
-  spare = take<int64_t>(start, candidates);
-  counts = take<int64_t>(start, kEncodeRows);
-  thresholds = take<float>(start, kEncodeRows);
+RowCandidates take_candidates(std::byte*& cursor, int64_t k) {
+  if (k == 0) return {};
+  const int64_t room = RowCandidates::room_for(k);
+  return {.room = room,
+          .keys = take<int64_t>(cursor, kEncodeRows * room),
+          .values = take<float>(cursor, kEncodeRows * room),
+          .counts = take<int64_t>(cursor, kEncodeRows),
+          .thresholds = take<float>(cursor, kEncodeRows),
+          .spare = take<int64_t>(cursor, room)};
 }
 
-EncodeWorkspace::EncodeWorkspace(Memory& memory, int threads, int64_t k, int64_t depth)
+}  // namespace
+
+int64_t EncodeScratch::bytes(int64_t k, int64_t depth, int64_t k_beside) {
+  return aligned(kEncodeRows * depth * 4) + aligned(kEncodeRows * kEncodeColumns * 4) +
+         candidates_bytes(std::max<int64_t>(k, 1)) + candidates_bytes(k_beside);
+}
+
+EncodeScratch::EncodeScratch(const EncodeWorkspace& workspace, int thread) {
+  std::byte* cursor = workspace.of_thread(thread);
+  strips = take<float>(cursor, kEncodeRows * workspace.depth());
+  tile = take<float>(cursor, kEncodeRows * kEncodeColumns);
+  selected = take_candidates(cursor, std::max<int64_t>(workspace.k(), 1));
+  beside = take_candidates(cursor, workspace.k_beside());
+}
+
+EncodeWorkspace::EncodeWorkspace(Memory& memory, int threads, int64_t k, int64_t depth, int64_t k_beside)
     : threads_(threads),
       k_(k),
+      k_beside_(k_beside),
       depth_(depth),
-      bytes_per_thread_(EncodeScratch::bytes(k, depth)),
+      bytes_per_thread_(EncodeScratch::bytes(k, depth, k_beside)),
       buffer_(memory.allocate("workspace", bytes_per_thread_ * threads)) {}
 
 EncodeBlock::EncodeBlock(const EncodeArgs& args, Isa isa, int64_t first_row, int64_t rows,
@@ -91,6 +106,13 @@ void check_encode(const EncodeArgs& args, const EncodeWorkspace& workspace, Code
   const int64_t latents = args.encoder->columns();
   for (const Vector<const float> vector : {args.bias, args.selection_scale}) {
     require(vector.shape[0] == 0 || vector.shape[0] == latents, "bias and scale have one element a latent");
+  }
+  if (args.beside != nullptr) {
+    require(args.beside->k() <= workspace.k_beside(),
+            "the workspace of an encode has room for what is beside");
+    require(
+        args.beside->counts.shape[0] >= args.input.shape[0] && args.beside->eligible.shape[0] * 64 >= latents,
+        "what is beside has all rows and latents");
   }
   require(args.latent_numbers.shape[0] == 0 || args.latent_numbers.shape[0] == latents,
           "latent_numbers has one element a latent");

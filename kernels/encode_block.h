@@ -15,24 +15,29 @@ inline constexpr int64_t kEncodeRows = 144;     // rows of a block at most
 inline constexpr int64_t kEncodeColumns = 256;  // latents of a tile
 inline constexpr int64_t kTileWords = kEncodeColumns / 64;
 
-// What one thread needs, laid out in its part of the workspace.
-struct EncodeScratch {
-  float* strips;       // [kEncodeRows, depth] as strips, one depth part after the other
-  float* tile;         // [kEncodeRows, kEncodeColumns]
-  int64_t* keys;       // [kEncodeRows, candidates]
-  float* values;       // [kEncodeRows, candidates]
-  int64_t* spare;      // [candidates]
-  int64_t* counts;     // [kEncodeRows]
-  float* thresholds;   // [kEncodeRows]
-  int64_t candidates;  // room of a row
+// Where the candidates of each row of a block wait to be among the k largest.
+struct RowCandidates {
+  int64_t room;       // of a row
+  int64_t* keys;      // [kEncodeRows, room]
+  float* values;      // [kEncodeRows, room]
+  int64_t* counts;    // [kEncodeRows]
+  float* thresholds;  // [kEncodeRows]
+  int64_t* spare;     // [room]
 
   // A tile fits beside what tightening leaves; more room makes tightening rarer.
-  [[nodiscard]] static int64_t candidates_after_tightening(int64_t k) { return k + k / 4 + 8; }
-  [[nodiscard]] static int64_t candidates_for(int64_t k) {
-    return candidates_after_tightening(k) + k + kEncodeColumns;
-  }
-  [[nodiscard]] static int64_t bytes(int64_t k, int64_t depth);
-  EncodeScratch(std::byte* start, int64_t k, int64_t depth);
+  [[nodiscard]] static int64_t after_tightening(int64_t k) { return k + k / 4 + 8; }
+  [[nodiscard]] static int64_t room_for(int64_t k) { return after_tightening(k) + k + kEncodeColumns; }
+};
+
+// What one thread needs, laid out in its part of the workspace.
+struct EncodeScratch {
+  float* strips;  // [kEncodeRows, depth] as strips, one depth part after the other
+  float* tile;    // [kEncodeRows, kEncodeColumns]
+  RowCandidates selected;
+  RowCandidates beside;  // room 0 where nothing is kept beside a selection
+
+  [[nodiscard]] static int64_t bytes(int64_t k, int64_t depth, int64_t k_beside);
+  EncodeScratch(const EncodeWorkspace& workspace, int thread);
 };
 
 class EncodeBlock {

@@ -24,7 +24,7 @@ Inference::Inference(Memory& memory, const Dictionary& dictionary, int64_t rows,
       shards_(&shards),
       rows_(rows),
       sum_(memory, dictionary.latents, dictionary.d_model, shards, virtual_shards),
-      encoder_(memory, dictionary, rows, std::max<int64_t>(dictionary.k, 1), shards, virtual_shards),
+      encoder_(memory, dictionary, rows, std::max<int64_t>(dictionary.k, 1), 0, shards, virtual_shards),
       scaling_{Tensor<float, 1>(memory, "inference", {rows}), Tensor<float, 1>(memory, "inference", {rows})},
       centred_(memory, "inference", {rows, dictionary.d_model}),
       codes_(memory, rows, first_capacity(dictionary, rows)) {

@@ -23,17 +23,19 @@ std::vector<int64_t> latents_per_shard(int64_t latents, int shards, int virtual_
 }
 
 ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t rows, int64_t k,
-                           Communicator& shards, int virtual_shards)
+                           int64_t k_chosen, Communicator& shards, int virtual_shards)
     : shards_(&shards),
       encoder_(memory, "packed encoder", dictionary.local_latents(), dictionary.d_model,
                dictionary.encoder_precision),
-      workspace_(memory, omp_get_max_threads(), k, dictionary.d_model),
+      workspace_(memory, omp_get_max_threads(), std::max(k, k_chosen), dictionary.d_model,
+                 WatchedTops::kept(k_chosen, dictionary.local_latents())),
+      watched_(memory, rows, WatchedTops::kept(k_chosen, dictionary.local_latents()), dictionary.slice),
       decoder_norms_(memory, "packed encoder", {ranked_latents(dictionary)}),
       chosen_bias_(memory, "packed encoder", {dictionary.local_latents()}),
       chosen_norms_(memory, "packed encoder", {ranked_latents(dictionary)}),
       chosen_numbers_(memory, "packed encoder", {dictionary.local_latents()}),
       latents_per_shard_(latents_per_shard(dictionary.latents, shards.size(), virtual_shards)),
-      selection_(memory, rows, k, shards.size()) {}
+      selection_(memory, rows, std::max(k, k_chosen), shards.size()) {}
 
 void ShardEncoder::pack(const Dictionary& dictionary, Stream& stream) {
   encoder_.pack(dictionary.encoder.view(), stream);
@@ -65,7 +67,8 @@ kernels::EncodeArgs ShardEncoder::arguments(Matrix<const float> centred, const D
 
 void ShardEncoder::topk(Matrix<const float> centred, const Dictionary& dictionary, kernels::CodesView out,
                         Stream& stream) {
-  const kernels::EncodeArgs args = arguments(centred, dictionary);
+  kernels::EncodeArgs args = arguments(centred, dictionary);
+  args.beside = watched_.of_encode(centred.shape[0]);
   kernels::encode_topk(args, dictionary.k, workspace_, out, stream);
   selection_.select(out, dictionary.k, latents_per_shard_, dictionary.slice.first, args.selection_scale,
                     *shards_, stream);
@@ -75,12 +78,26 @@ int64_t ShardEncoder::above(Matrix<const float> centred, const Dictionary& dicti
                             kernels::CodesView out, Stream& stream) {
   kernels::EncodeArgs args = arguments(centred, dictionary);
   args.selection_scale = {};
+  args.beside = watched_.of_encode(centred.shape[0]);
   return kernels::encode_above(args, threshold, dictionary.thresholds.view(), workspace_, out, stream);
 }
 
-void ShardEncoder::topk_chosen(Matrix<const float> centred, const Dictionary& dictionary,
+void ShardEncoder::watch(Vector<const uint64_t> eligible) {
+  watched_.watch(eligible);
+}
+
+bool ShardEncoder::topk_chosen(Matrix<const float> centred, const Dictionary& dictionary,
                                Vector<const int32_t> chosen, std::span<const int64_t> chosen_per_shard,
                                int64_t k, kernels::CodesView out, Stream& stream) {
+  const bool multiplies = !watched_.choose(chosen, k, out);
+  if (multiplies) multiply_chosen(centred, dictionary, chosen, k, out, stream);
+  selection_.select(out, k, chosen_per_shard, 0, {}, *shards_, stream);
+  return multiplies;
+}
+
+void ShardEncoder::multiply_chosen(Matrix<const float> centred, const Dictionary& dictionary,
+                                   Vector<const int32_t> chosen, int64_t k, kernels::CodesView out,
+                                   Stream& stream) {
   // Allocated at the first use: most runs have few dead latents, some none.
   if (chosen_encoder_.depth() == 0) {
     Memory memory;
@@ -98,7 +115,6 @@ void ShardEncoder::topk_chosen(Matrix<const float> centred, const Dictionary& di
   if (dictionary.has_encoder_bias) args.bias = chosen_bias_.view().rows(0, count);
   args.latent_numbers = chosen_numbers_.view().rows(0, count);
   kernels::encode_topk(args, k, workspace_, out, stream);
-  selection_.select(out, k, chosen_per_shard, 0, {}, *shards_, stream);
 }
 
 }  // namespace orthant::sae

@@ -10,6 +10,7 @@
 #include "kernels/encode.h"
 #include "sae/dictionary/dictionary.h"
 #include "sae/dictionary/selection.h"
+#include "sae/dictionary/watched_tops.h"
 
 namespace orthant::sae {
 
@@ -18,9 +19,10 @@ namespace orthant::sae {
 
 class ShardEncoder {
  public:
-  // Batches of at most `rows`, selections of at most `k`.
-  ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t rows, int64_t k, Communicator& shards,
-               int virtual_shards);
+  // Batches of at most `rows`, selections of at most `k`; of `k_chosen` in topk_chosen(), 0 where it is not
+  // used.
+  ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t rows, int64_t k, int64_t k_chosen,
+               Communicator& shards, int virtual_shards);
 
   void pack(const Dictionary& dictionary, Stream& stream);
 
@@ -35,9 +37,16 @@ class ShardEncoder {
   [[nodiscard]] int64_t above(Matrix<const float> centred, const Dictionary& dictionary, float threshold,
                               kernels::CodesView out, Stream& stream);
 
+  // Says among which latents of this slice (one bit each, see kernels::TopsBeside) the next topk_chosen() may
+  // choose, so that topk() and above() keep the candidates for it; empty: none.
+  void watch(Vector<const uint64_t> eligible);
+
   // Collective over the shards. The `k` largest of each row among the latents `chosen` [count] (local
-  // numbers, ascending) of all slices; `chosen_per_shard` [shards] are the counts.
-  void topk_chosen(Matrix<const float> centred, const Dictionary& dictionary, Vector<const int32_t> chosen,
+  // numbers, ascending) of all slices; `chosen_per_shard` [shards] are the counts. Chooses among the
+  // candidates that the last topk() or above() kept of the same rows, if those are watched latents and enough
+  // for every row, and multiplies a second time otherwise: the result is the same. Returns whether it
+  // multiplied.
+  bool topk_chosen(Matrix<const float> centred, const Dictionary& dictionary, Vector<const int32_t> chosen,
                    std::span<const int64_t> chosen_per_shard, int64_t k, kernels::CodesView out,
                    Stream& stream);
 
@@ -47,11 +56,14 @@ class ShardEncoder {
  private:
   [[nodiscard]] kernels::EncodeArgs arguments(Matrix<const float> centred,
                                               const Dictionary& dictionary) const;
+  void multiply_chosen(Matrix<const float> centred, const Dictionary& dictionary,
+                       Vector<const int32_t> chosen, int64_t k, kernels::CodesView out, Stream& stream);
 
   Communicator* shards_;
   kernels::PackedWeights encoder_;
   kernels::PackedWeights chosen_encoder_;
   kernels::EncodeWorkspace workspace_;
+  WatchedTops watched_;
   Tensor<float, 1> decoder_norms_;     // [local_latents] where acts are ranked by them, else [0]
   Tensor<float, 1> chosen_bias_;       // [local_latents]
   Tensor<float, 1> chosen_norms_;      // [local_latents] or [0]

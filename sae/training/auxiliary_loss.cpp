@@ -70,8 +70,9 @@ void AuxiliaryLoss::select_dead(const MainPass& pass, const Dictionary& dictiona
                                 Stream& stream) {
   const int64_t mine = pass.dead_latents.shape[0];
   shards_->all_gather(&mine, dead_per_shard_.data(), 1, Dtype::kI64, stream);
-  encoder.topk_chosen(pass.centred, dictionary, pass.dead_latents, dead_per_shard_.view().span(),
-                      std::min(k_, pass.dead_of_all_shards), codes_.view(), stream);
+  multiplied_ =
+      encoder.topk_chosen(pass.centred, dictionary, pass.dead_latents, dead_per_shard_.view().span(),
+                          std::min(k_, pass.dead_of_all_shards), codes_.view(), stream);
 }
 
 // 1 over the variance of the residual, where the lineage normalises by it; else the share of the loss.

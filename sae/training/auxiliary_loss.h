@@ -32,6 +32,8 @@ class AuxiliaryLoss {
 
   // Local. The same on every rank: `dead_latents` are of all shards.
   [[nodiscard]] bool applies(int64_t dead_latents) const { return k_ > 0 && dead_latents > 0; }
+  // Whether the last evaluate() encoded the dead latents by a product of their own.
+  [[nodiscard]] bool multiplied() const { return multiplied_; }
 
   // Collective over the world. Returns the loss before its weight; the gradient of the main reconstruction
   // grows by what reaches it through the residual, unless that is detached.
@@ -48,6 +50,7 @@ class AuxiliaryLoss {
   double alpha_;
   bool normalized_;
   bool detached_;
+  bool multiplied_ = false;
   double error_share_;
   const ReplicaExchange* exchange_;
   Communicator* shards_;

@@ -7,7 +7,8 @@ DeadLatents::DeadLatents(Memory& memory, Share slice, int64_t threshold_tokens)
       threshold_tokens_(threshold_tokens),
       tokens_(memory, "latent statistics", {slice.count}),
       fired_(memory, "latent statistics", {slice.count}),
-      list_(memory, "latent statistics", {slice.count}) {
+      list_(memory, "latent statistics", {slice.count}),
+      bits_(memory, "latent statistics", {(slice.count + 63) / 64}) {
   tokens_.zero();
   fired_.zero();
 }
@@ -25,6 +26,14 @@ void DeadLatents::advance(int64_t tokens) {
     tokens_.data()[i] = fired_.data()[i] != 0 ? 0 : tokens_.data()[i] + tokens;
   }
   fired_.zero();
+}
+
+Vector<const uint64_t> DeadLatents::dead_within(int64_t tokens) {
+  bits_.zero();
+  for (int64_t i = 0; i < slice_.count; ++i) {
+    if (tokens_.data()[i] + tokens >= threshold_tokens_) bits_.data()[i / 64] |= uint64_t{1} << (i % 64);
+  }
+  return bits_.view();
 }
 
 Vector<const int32_t> DeadLatents::dead() {

@@ -19,6 +19,8 @@ class DeadLatents {
   [[nodiscard]] Vector<int32_t> marks() { return fired_.view(); }
   // Ends the step: marked latents start anew, the others grow older by `tokens`. Clears the marks.
   void advance(int64_t tokens);
+  // Bit i % 64 of word i / 64: whether local latent i is dead after `tokens` more unless it fires in them.
+  [[nodiscard]] Vector<const uint64_t> dead_within(int64_t tokens);
   // Local numbers of the latents that have not fired for the threshold or longer, ascending.
   [[nodiscard]] Vector<const int32_t> dead();
 
@@ -30,6 +32,7 @@ class DeadLatents {
   Tensor<int64_t, 1> tokens_;  // [local_latents]
   Tensor<int32_t, 1> fired_;   // [local_latents]
   Tensor<int32_t, 1> list_;    // [local_latents]
+  Tensor<uint64_t, 1> bits_;   // [ceil(local_latents / 64)]
 };
 
 }  // namespace orthant::sae

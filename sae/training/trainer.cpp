@@ -53,9 +53,8 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
       sum_(memory, config_.conventions.latents, d_model, *grid.dictionary, config_.virtual_shards),
       batch_(memory, d_model, exchange_),
       dictionary_(allocate_dictionary(config_.conventions, d_model, sum_.slice(), memory)),
-      encoder_(memory, dictionary_, own_rows_.count,
-               std::max(config_.conventions.k, auxiliary_k(config_.conventions, d_model)), *grid.dictionary,
-               config_.virtual_shards),
+      encoder_(memory, dictionary_, own_rows_.count, config_.conventions.k,
+               auxiliary_k(config_.conventions, d_model), *grid.dictionary, config_.virtual_shards),
       batch_topk_(
           memory, own_rows_.count,
           is_batch_topk(config_.conventions) ? kCandidateRoom * config_.conventions.k * own_rows_.count : 0),
@@ -169,6 +168,7 @@ void Trainer::read_batch(ActivationSource& source) {
 void Trainer::encode_batch(StepReport& report) {
   const Conventions& c = config_.conventions;
   encoded_products_ += own_rows_.count * sum_.slice().count;
+  if (auxiliary_k(c, d_model_) > 0) encoder_.watch(dead_.dead_within(config_.batch_tokens));
   if (c.architecture == Architecture::kTopK) {
     codes_ = row_codes_.view();
     encoder_.topk(exchange_.own(centred_.view()), dictionary_, codes_, stream_);
@@ -251,7 +251,7 @@ void Trainer::evaluate_auxiliary_loss(StepReport& report) {
                       .dead_latents = dead_.dead(),
                       .dead_of_all_shards = report.dead_latents};
   report.auxiliary = auxiliary_.evaluate(pass, dictionary_, encoder_, stream_);
-  encoded_products_ += own_rows_.count * pass.dead_latents.shape[0];
+  if (auxiliary_.multiplied()) encoded_products_ += own_rows_.count * pass.dead_latents.shape[0];
   path_count_ = 2;
 }
 
@@ -314,6 +314,7 @@ void Trainer::calibrate_threshold(ActivationSource& source, int batches) {
   const Conventions& c = config_.conventions;
   if (c.architecture != Architecture::kBatchTopK) return;
   const int64_t done = steps_done_;
+  encoder_.watch({});
   encoder_.pack(dictionary_, stream_);
   double sum = 0.0;
   for (int b = 0; b < batches; ++b, ++steps_done_) {

@@ -120,7 +120,7 @@ std::vector<int32_t> selected(Training& training, const sae::TrainerConfig& conf
   training.source.read(Split::kTrain, rows.first, x.view(), nullptr);
   sae::RowScaling scaling;
   sae::scale_input(d, x.view(), scaling);
-  sae::ShardEncoder encoder(memory, d, rows.count, d.k, *training.grid.dictionary, config.virtual_shards);
+  sae::ShardEncoder encoder(memory, d, rows.count, d.k, 0, *training.grid.dictionary, config.virtual_shards);
   encoder.pack(d, stream);
   encoder.center(d, x.view(), x.view());
   const bool by_batch = d.architecture == sae::Architecture::kBatchTopK;

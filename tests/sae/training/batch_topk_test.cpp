@@ -66,7 +66,7 @@ class Selecting {
       : world_(world),
         slice_(latent_slice(kWidth, world.size(), world.rank(), 0)),
         dictionary_(identity(slice_, memory_)),
-        shard_(memory_, dictionary_, kRows, 3, *world.data, 0),
+        shard_(memory_, dictionary_, kRows, 3, 0, *world.data, 0),
         batch_(memory_, kRows, capacity),
         x_(memory_, "test", {kRows, kWidth}) {
     shard_.pack(dictionary_, stream_);
