@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include "benchmarks/peak.h"
+#include "kernels/peak.h"
 #include "runtime/core/error.h"
 
 namespace orthant::benchmarks {
@@ -96,12 +96,12 @@ Flags read_flags(int argc, char** argv) {
 Timing measure(int repetitions, double flop, const std::function<void()>& work) {
   work();
   std::vector<double> times, fractions, peaks;
-  double before = peak_gflops();
+  double before = kernels::peak_gflops();
   for (int i = 0; i < repetitions; ++i) {
     const double start = seconds();
     work();
     times.push_back(seconds() - start);
-    const double after = peak_gflops();
+    const double after = kernels::peak_gflops();
     peaks.push_back((before + after) / 2);
     fractions.push_back(flop / times.back() / 1e9 / peaks.back());
     before = after;

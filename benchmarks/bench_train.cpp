@@ -17,10 +17,10 @@
 #include <memory>
 #include <vector>
 
-#include "benchmarks/peak.h"
 #include "benchmarks/reference_step.h"
 #include "benchmarks/train_flags.h"
 #include "kernels/isa.h"
+#include "kernels/peak.h"
 #include "launch/version.h"
 #include "runtime/comm/world.h"
 #include "runtime/storage/stored_source.h"
@@ -116,7 +116,7 @@ Steps measure_steps(const TrainFlags& flags, World& world, Grid& grid, sae::Trai
   for (int i = 0; i < kWarmUpSteps; ++i) steps.last = trainer.step(source);
   const auto peak_of_all = [&] {
     control.barrier();
-    return static_cast<double>(control.sum(static_cast<int64_t>(peak_gflops() * 1e3))) / 1e3;
+    return static_cast<double>(control.sum(static_cast<int64_t>(kernels::peak_gflops() * 1e3))) / 1e3;
   };
   const int64_t sent_before = bytes_sent(world, grid);
   double before = peak_of_all();

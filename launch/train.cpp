@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <memory>
 
 #include "kernels/isa.h"
+#include "kernels/peak.h"
 #include "launch/config.pb.h"
 #include "launch/open_source.h"
 #include "launch/verb.h"
@@ -93,12 +96,32 @@ Scalars scalars_of(const sae::StepReport& r, const sae::Conventions& c, double s
   return scalars;
 }
 
+// Collective. What all ranks together could do with nothing but multiply-adds, all at once: flop a second.
+// The best of a few times ten milliseconds, because threads start and hosts are busy.
+double peak_flops(ControlGroup& control) {
+  constexpr int kTimes = 4;
+  int64_t best = 0;
+  for (int i = 0; i < kTimes; ++i) {
+    control.barrier();
+    best = std::max<int64_t>(best, std::llround(kernels::peak_gflops()));
+  }
+  return 1e9 * static_cast<double>(control.sum(best));
+}
+
+// The products that no sparse step can do without: every row with every latent.
+double necessary_flop(const sae::Trainer& trainer) {
+  const sae::Dictionary& d = trainer.dictionary();
+  return 2.0 * static_cast<double>(d.d_model) * static_cast<double>(d.latents) *
+         static_cast<double>(trainer.config().batch_tokens);
+}
+
 // What a training run shows and keeps while it runs.
 class Watch {
  public:
-  Watch(Invocation& invocation, const sae::Trainer& trainer)
+  Watch(Invocation& invocation, const sae::Trainer& trainer, double peak)
       : invocation_(&invocation),
         trainer_(&trainer),
+        peak_(peak),
         progress_(progress_style(invocation.common.progress(), invocation.world.rank()), "step") {}
 
   void begin(int64_t first_step) {
@@ -114,7 +137,12 @@ class Watch {
     const sae::TrainerConfig& config = trainer_->config();
     const double per_step = seconds / static_cast<double>(steps);
     const auto tokens = static_cast<double>(config.batch_tokens);
-    const Scalars scalars = scalars_of(report, config.conventions, per_step, tokens);
+    const double io = (trainer_->source_seconds() - source_seconds_) / seconds;
+    source_seconds_ = trainer_->source_seconds();
+    Scalars scalars = scalars_of(report, config.conventions, per_step, tokens);
+    const double speed_of_light = necessary_flop(*trainer_) / per_step / peak_;
+    scalars.emplace_back("system/speed_of_light", speed_of_light);
+    scalars.emplace_back("system/io_share", io);
     if (metrics_) metrics_->write(report.step, (report.step + 1) * config.batch_tokens, elapsed(), scalars);
     const double dead =
         static_cast<double>(report.dead_latents) / static_cast<double>(config.conventions.latents);
@@ -123,6 +151,8 @@ class Watch {
                     .text = fmt::format("fvu {:.3f} l0 {:.1f} dead {:.1f}%",
                                         report.squared_error / report.variance, report.l0, 100.0 * dead),
                     .tokens_per_second = tokens / per_step,
+                    .speed_of_light = speed_of_light,
+                    .source_share = io,
                     .seconds_left = per_step * static_cast<double>(config.steps - report.step - 1)});
   }
 
@@ -134,10 +164,12 @@ class Watch {
  private:
   Invocation* invocation_;
   const sae::Trainer* trainer_;
+  double peak_;  // flop a second of all ranks
   Progress progress_;
   std::unique_ptr<MetricsWriter> metrics_;
   std::chrono::steady_clock::time_point started_{};
   int64_t first_step_ = 0;
+  double source_seconds_ = 0.0;  // when it was logged last
 };
 
 void load_start(sae::Trainer& trainer, const std::string& init, Memory& memory) {
@@ -180,7 +212,7 @@ ExitCode run_train(Invocation& invocation) {
                                       invocation.common.checkpoint().keep(), *world.control, invocation.log);
   }
   CheckpointSchedule schedule(invocation.common.checkpoint(), invocation.common.stop_before());
-  Watch watch(invocation, trainer);
+  Watch watch(invocation, trainer, peak_flops(*world.control));
   sae::TrainingLoop loop;
   loop.control = world.control.get();
   loop.checkpoints = checkpoints.get();
@@ -190,7 +222,10 @@ ExitCode run_train(Invocation& invocation) {
   loop.checkpoint_due = [&](int64_t steps) { return schedule.due(steps); };
   loop.saved = [&](int64_t steps) { schedule.saved(steps); };
   if (own.has_init()) loop.initialize = [&] { load_start(trainer, own.init(), memory); };
-  loop.begins = [&](int64_t first_step) { watch.begin(first_step); };
+  loop.begins = [&](int64_t first_step) {
+    schedule.saved(first_step);
+    watch.begin(first_step);
+  };
   loop.logged = [&](const sae::StepReport& report, double seconds, int64_t steps) {
     watch.log(report, seconds, steps);
   };

@@ -39,12 +39,14 @@ CheckpointSchedule::CheckpointSchedule(const CheckpointConfig& config, std::stri
       stop_before_(parse_local_time(stop_before)) {}
 
 bool CheckpointSchedule::due(int64_t steps_done) const {
+  if (steps_done == saved_step_) return false;
   if (every_steps_ > 0 && steps_done % every_steps_ == 0) return true;
   return every_.count() > 0.0 && now_() - last_saved_ >= every_;
 }
 
-void CheckpointSchedule::saved(int64_t) {
+void CheckpointSchedule::saved(int64_t steps_done) {
   last_saved_ = now_();
+  saved_step_ = steps_done;
 }
 
 bool CheckpointSchedule::stop_due() const {

@@ -19,7 +19,9 @@ class CheckpointSchedule {
   CheckpointSchedule(const CheckpointConfig& config, std::string_view stop_before,
                      std::function<Clock::time_point()> now = Clock::now);
 
+  // Never of the step that was saved last.
   [[nodiscard]] bool due(int64_t steps_done) const;
+  // Also of the step that a continued run starts from.
   void saved(int64_t steps_done);
   // Whether another step and a checkpoint may no longer end before the time: one minute is kept for both.
   [[nodiscard]] bool stop_due() const;
@@ -29,6 +31,7 @@ class CheckpointSchedule {
   std::chrono::duration<double> every_;
   std::function<Clock::time_point()> now_;
   Clock::time_point last_saved_;
+  int64_t saved_step_ = -1;  // none yet
   std::optional<Clock::time_point> stop_before_;
 };
 

@@ -23,19 +23,27 @@ double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// Bytes of the lines whose step lies below `first_step`; a torn last line is not counted.
-int64_t bytes_before(const std::string& path, int64_t first_step) {
-  std::ifstream file(path);
+// The records of steps below some step.
+struct Kept {
   int64_t bytes = 0;
+  double seconds = 0.0;  // as the last of them says
+};
+
+// A torn last line is not counted.
+Kept records_before(const std::string& path, int64_t first_step) {
+  std::ifstream file(path);
+  Kept kept;
   std::string line;
   while (std::getline(file, line) && !file.eof()) {
     boost::system::error_code failed;
     const json::value value = json::parse(line, failed);
     if (failed || !value.is_object() || !value.as_object().contains("step")) break;
     if (value.at("step").to_number<int64_t>() >= first_step) break;
-    bytes += static_cast<int64_t>(line.size()) + 1;
+    kept.bytes += static_cast<int64_t>(line.size()) + 1;
+    const json::value* seconds = value.as_object().if_contains("seconds");
+    if (seconds != nullptr && seconds->is_number()) kept.seconds = seconds->to_number<double>();
   }
-  return bytes;
+  return kept;
 }
 
 std::FILE* open_for_append(const std::string& path) {
@@ -51,7 +59,9 @@ MetricsWriter::MetricsWriter(const std::string& folder, int64_t first_step, bool
   if (!writes) return;
   const std::string path = folder + "/metrics.jsonl";
   if (std::filesystem::exists(path)) {
-    std::filesystem::resize_file(path, static_cast<uintmax_t>(bytes_before(path, first_step)));
+    const Kept kept = records_before(path, first_step);
+    std::filesystem::resize_file(path, static_cast<uintmax_t>(kept.bytes));
+    seconds_before_ = kept.seconds;
   }
   lines_ = open_for_append(path);
   const double now = wall_seconds();
@@ -69,7 +79,7 @@ MetricsWriter::~MetricsWriter() {
 
 void MetricsWriter::write(int64_t step, int64_t tokens, double seconds, const Scalars& scalars) {
   if (lines_ == nullptr) return;
-  json::object line = {{"step", step}, {"tokens", tokens}, {"seconds", seconds}};
+  json::object line = {{"step", step}, {"tokens", tokens}, {"seconds", seconds_before_ + seconds}};
   for (const auto& [name, value] : scalars) {
     line[name] = std::isfinite(value) ? json::value(value) : json::value(nullptr);
   }

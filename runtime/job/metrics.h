@@ -1,8 +1,8 @@
 // The numbers of a run over its steps: metrics.jsonl and a TensorBoard event file in the run directory.
 //
 // One JSON object a logged step. A continued run cuts off what it is about to write again, so no step appears
-// twice. Written by rank 0; other ranks construct it with writes = false and every call does nothing. Not
-// thread-safe.
+// twice, and counts its seconds on from the last record that stays. Written by rank 0; other ranks construct
+// it with writes = false and every call does nothing. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +24,14 @@ class MetricsWriter {
   MetricsWriter(const MetricsWriter&) = delete;
   MetricsWriter& operator=(const MetricsWriter&) = delete;
 
-  // `scalars` are named "group/name"; non-finite numbers become null in JSON.
+  // `seconds` of this attempt so far. `scalars` are named "group/name"; non-finite numbers become null in
+  // JSON.
   void write(int64_t step, int64_t tokens, double seconds, const Scalars& scalars);
 
  private:
   std::FILE* lines_ = nullptr;
   std::FILE* events_ = nullptr;
+  double seconds_before_ = 0.0;  // of earlier attempts
 };
 
 }  // namespace orthant

@@ -46,6 +46,7 @@ std::string progress_line(std::string_view counted, const ProgressPoint& point) 
   if (!point.text.empty()) line += " " + point.text;
   if (point.tokens_per_second > 0) line += fmt::format(" | {} tok/s", rate(point.tokens_per_second));
   if (point.speed_of_light >= 0) line += fmt::format(" sol {:.0f}%", 100.0 * point.speed_of_light);
+  if (point.source_share >= 0) line += fmt::format(" io {:.0f}%", 100.0 * point.source_share);
   if (point.seconds_left >= 0) line += fmt::format(" | eta {}", clock_time(point.seconds_left));
   return line;
 }

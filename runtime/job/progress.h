@@ -21,10 +21,11 @@ struct ProgressPoint {
   double tokens_per_second = 0;  // recent
   double speed_of_light =
       -1;                    // share of the peak that the strictly necessary products need; negative: unknown
+  double source_share = -1;  // share of the time that went into waiting for the source; negative: unknown
   double seconds_left = -1;  // negative: unknown
 };
 
-// "step 1234 [34%] fvu 0.213 l0 64.0 dead 1.2% | 412k tok/s sol 41% | eta 00:23"
+// "step 1234 [34%] fvu 0.213 l0 64.0 dead 1.2% | 412k tok/s sol 41% io 3% | eta 00:23"
 [[nodiscard]] std::string progress_line(std::string_view counted, const ProgressPoint& point);
 
 class Progress {

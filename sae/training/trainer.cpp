@@ -1,6 +1,7 @@
 #include "sae/training/trainer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -152,12 +153,14 @@ void Trainer::read_batch(ActivationSource& source) {
   Communicator& shards = *grid_->dictionary;
   const Share mine = share_of(own_rows_.count, shards.size(), shards.rank());
   const int64_t batch_first = steps_done_ * config_.batch_tokens + own_rows_.first;
+  const auto start = std::chrono::steady_clock::now();
   for (int part = 0; part < config_.micro_batches; ++part) {
     const Share rows = share_of(mine.count, config_.micro_batches, part);
     if (rows.count == 0) continue;
     source.read(Split::kTrain, batch_first + mine.first + rows.first,
                 x_.view().rows(mine.first + rows.first, rows.count), nullptr);
   }
+  source_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (shards.size() > 1) {
     shards.all_gather_uneven(x_.view().row(mine.first), x_.data(), read_counts_, Dtype::kF32, stream_);
   }

@@ -98,6 +98,8 @@ class Trainer : public Checkpointable {
   // compared by the penalty.
   [[nodiscard]] int64_t encoded_products() const { return encoded_products_; }
   [[nodiscard]] int64_t compared_pairs() const { return penalty_ ? penalty_->pairs_compared() : 0; }
+  // Local. Seconds spent waiting for rows of the source so far.
+  [[nodiscard]] double source_seconds() const { return source_seconds_; }
 
  private:
   void prepare_penalty(Memory& memory);
@@ -164,6 +166,7 @@ class Trainer : public Checkpointable {
   Tensor<float, 1> encoder_pull_;           // [d_model] what b_dec receives through the encoder
   std::array<double, 3> scalars_{};         // threshold, input scale, steps: kept by checkpoints
   int64_t encoded_products_ = 0;
+  double source_seconds_ = 0.0;
 };
 
 }  // namespace orthant::sae

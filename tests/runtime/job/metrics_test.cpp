@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json/parse.hpp>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -41,6 +42,24 @@ TEST(MetricsWriter, ContinuesWithoutRepeatingAStep) {
   ASSERT_EQ(lines.size(), 4u);
   EXPECT_NE(lines[2].find("\"step\":2"), std::string::npos);
   EXPECT_NE(lines[3].find("\"losses/mse\":null"), std::string::npos);
+}
+
+TEST(MetricsWriter, CountsSecondsOnOverAttempts) {
+  testing::TempDir folder;
+  const auto attempt = [&](int64_t first, int64_t end) {
+    MetricsWriter writer(folder.path().string(), first, true);
+    for (int64_t step = first; step < end; ++step) {
+      writer.write(step, 0, static_cast<double>(step - first + 1), {});
+    }
+  };
+  attempt(0, 4);  // 1, 2, 3, 4 seconds
+  attempt(3, 5);  // on from the 3 of step 2: what came later is done again
+  attempt(5, 6);
+  std::vector<double> seconds;
+  for (const std::string& line : lines_of(folder.file("metrics.jsonl"))) {
+    seconds.push_back(boost::json::parse(line).at("seconds").to_number<double>());
+  }
+  EXPECT_EQ(seconds, (std::vector<double>{1, 2, 3, 4, 5, 6}));
 }
 
 TEST(MetricsWriter, WritesEventsWithValidChecksums) {

@@ -14,8 +14,9 @@ TEST(ProgressLine, ReadsAsStated) {
                                    .text = "fvu 0.213 l0 64.0 dead 1.2%",
                                    .tokens_per_second = 412345,
                                    .speed_of_light = 0.41,
+                                   .source_share = 0.03,
                                    .seconds_left = 23}),
-            "step 1234 [34%] fvu 0.213 l0 64.0 dead 1.2% | 412.3k tok/s sol 41% | eta 00:23");
+            "step 1234 [34%] fvu 0.213 l0 64.0 dead 1.2% | 412.3k tok/s sol 41% io 3% | eta 00:23");
 }
 
 TEST(CheckpointSchedule, IsDueByStepsAndByTime) {
@@ -31,6 +32,19 @@ TEST(CheckpointSchedule, IsDueByStepsAndByTime) {
   schedule.saved(11);
   EXPECT_FALSE(schedule.due(12));
   EXPECT_FALSE(schedule.stop_due());
+}
+
+TEST(CheckpointSchedule, IsNotDueForTheStepThatWasSaved) {
+  CheckpointConfig config;
+  config.set_every_steps(10);
+  config.set_every_minutes(2);
+  CheckpointSchedule::Clock::time_point now{};
+  CheckpointSchedule schedule(config, "", [&] { return now; });
+  schedule.saved(20);
+  EXPECT_FALSE(schedule.due(20));
+  now += std::chrono::minutes(3);
+  EXPECT_FALSE(schedule.due(20));
+  EXPECT_TRUE(schedule.due(21));
 }
 
 TEST(CheckpointSchedule, StopsAMinuteBeforeTheTime) {

@@ -1,5 +1,3 @@
-#include "benchmarks/peak.h"
-
 #include <immintrin.h>
 #include <omp.h>
 
@@ -7,11 +5,10 @@
 #include <cmath>
 
 #include "kernels/isa.h"
+#include "kernels/peak.h"
 
-namespace orthant::benchmarks {
+namespace orthant::kernels {
 namespace {
-
-using kernels::Isa;
 
 // Independent chains: more than latency times ports, as many as registers hold.
 constexpr int kAvxChains = 12;
@@ -73,7 +70,7 @@ double flop_of_a_thread(Isa isa) {
 }  // namespace
 
 double peak_gflops() {
-  const Isa isa = kernels::active_isa();
+  const Isa isa = active_isa();
   const auto start = std::chrono::steady_clock::now();
 #pragma omp parallel
   {
@@ -85,4 +82,4 @@ double peak_gflops() {
   return flop_of_a_thread(isa) * omp_get_max_threads() / seconds / 1e9;
 }
 
-}  // namespace orthant::benchmarks
+}  // namespace orthant::kernels
