@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/core/error.h"
+#include "tests/support/code_of.h"
 #include "tests/support/gguf_builder.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_tokenizers.h"
@@ -124,12 +125,7 @@ TEST(OpenTokenizer, VocabularyOfLlama2cIsFoundBesideTheModel) {
   const TempDir folder;
   testing::write_text(folder.file("model.bin"), "weights");
   const auto code_of = [](const std::string& model, const std::string& tokenizer) {
-    try {
-      (void)models::open_tokenizer(model, tokenizer);
-    } catch (const Error& error) {
-      return error.code();
-    }
-    return ExitCode::kDone;
+    return testing::code_of([&] { (void)models::open_tokenizer(model, tokenizer); });
   };
   EXPECT_EQ(ExitCode::kConfig, code_of(folder.file("model.bin"), ""));
   EXPECT_EQ(ExitCode::kIo, code_of(folder.file("model.bin"), folder.file("none.bin")));

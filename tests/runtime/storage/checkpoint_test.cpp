@@ -18,12 +18,14 @@
 #include "runtime/job/faults.h"
 #include "runtime/storage/checkpoint_manifest.h"
 #include "runtime/storage/file.h"
+#include "tests/support/code_of.h"
 #include "tests/support/temp_dir.h"
 
 namespace orthant {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::code_of;
 using testing::TempDir;
 
 constexpr int64_t kLatents = 37;  // no world size but 1 and 37 divides it
@@ -124,16 +126,6 @@ struct Session {
   Checkpointable* objects[1] = {&state};
   Checkpoints checkpoints;
 };
-
-ExitCode code_of(const std::function<void()>& work, std::string* message = nullptr) {
-  try {
-    work();
-  } catch (const Error& error) {
-    if (message != nullptr) *message = error.what();
-    return error.code();
-  }
-  return ExitCode::kDone;
-}
 
 TEST(Checkpoint, RestoresWhatWasSavedAndKeepsTheNewest) {
   const TempDir directory;

@@ -8,23 +8,15 @@
 #include <filesystem>
 
 #include "runtime/core/error.h"
+#include "tests/support/code_of.h"
 #include "tests/support/temp_dir.h"
 
 namespace orthant {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::code_of;
 using testing::TempDir;
-
-ExitCode code_of(const std::function<void()>& work, std::string* message = nullptr) {
-  try {
-    work();
-  } catch (const Error& error) {
-    if (message != nullptr) *message = error.what();
-    return error.code();
-  }
-  return ExitCode::kDone;
-}
 
 TEST(File, ReadsBackWhatWasWritten) {
   const TempDir directory;
