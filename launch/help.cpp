@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kWidestName = 40;
 
 std::string field_line(const Field& field, size_t width) {
-  const std::string left = fmt::format("--{} {}", field.name(), placeholder(field));
+  const std::string left = fmt::format("--{} {}", field.name(), value_name(field));
   const std::string details = details_of(field);
   return fmt::format("  {:<{}}  {}{}\n", left, width, field.help(),
                      details.empty() ? "" : fmt::format(" ({})", details));
@@ -25,7 +25,7 @@ std::string field_line(const Field& field, size_t width) {
 size_t name_width(const std::vector<Field>& fields) {
   size_t width = 0;
   for (const Field& field : fields)
-    width = std::max(width, field.name().size() + placeholder(field).size() + 3);
+    width = std::max(width, field.name().size() + value_name(field).size() + 3);
   return std::min(width, kWidestName);
 }
 

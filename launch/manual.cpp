@@ -65,9 +65,8 @@ std::string roff_fields(const std::vector<Field>& fields, size_t first, size_t e
   std::string text;
   for (size_t i = first; i < end; ++i) {
     const std::string details = details_of(fields[i]);
-    text +=
-        fmt::format(".TP\n.BI \\-\\-{} = {}\n{}{}\n", roff(fields[i].name()), roff(placeholder(fields[i])),
-                    roff(fields[i].help()), details.empty() ? "" : fmt::format(" ({})", roff(details)));
+    text += fmt::format(".TP\n.BI \\-\\-{} = {}\n{}{}\n", roff(fields[i].name()), roff(value_name(fields[i])),
+                        roff(fields[i].help()), details.empty() ? "" : fmt::format(" ({})", roff(details)));
   }
   return text;
 }

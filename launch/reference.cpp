@@ -26,7 +26,7 @@ std::string usage_line(const Verb& verb) {
   return line + " [--config=FILE] [--field=value ...]";
 }
 
-std::string placeholder(const Field& field) {
+std::string value_name(const Field& field) {
   const std::string type = field.type();
   return upper(type.substr(type.rfind(' ') + 1)) + (field.is_repeated() ? ",..." : "");
 }

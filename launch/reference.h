@@ -20,8 +20,8 @@ inline constexpr char kLayersText[] =
 
 // "orthant export SAE [--config=FILE] [--field=value ...]"
 [[nodiscard]] std::string usage_line(const Verb& verb);
-// "INT", "BOOL", "TEXT,...", or the choices where they are short: "cpu|cuda".
-[[nodiscard]] std::string placeholder(const Field& field);
+// What stands for the value of a flag: "INT", "BOOL", "TEXT,...".
+[[nodiscard]] std::string value_name(const Field& field);
 // "tokens; default 4096; at least 1", or "".
 [[nodiscard]] std::string details_of(const Field& field);
 // How many of the schema's fields, which come first, are the verb's own.
