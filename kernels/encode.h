@@ -72,7 +72,7 @@ void encode_topk(const EncodeArgs& args, int64_t k, EncodeWorkspace& workspace, 
 // Every entry with a * scale > threshold (threshold >= 0) and, where `thresholds` [local_latents] is not
 // empty, a > thresholds[i]. Returns the number of entries there are; when it exceeds the capacity of `out`,
 // the contents of `out` are undefined and the caller encodes again with more room or a higher threshold. Rows
-// with more than about three times the workspace's k entries cost their block a second product.
+// with more entries than about twice the workspace's k and a tile cost their block a second product.
 [[nodiscard]] int64_t encode_above(const EncodeArgs& args, float threshold, Vector<const float> thresholds,
                                    EncodeWorkspace& workspace, CodesView out, Stream& stream);
 // In a given instruction set, which the host must support.
