@@ -1,10 +1,11 @@
 """A PyTorch trainer of the same step, tuned: one dense product, everything else sparse and written by hand.
 
 * Encode in row blocks that stay in the outer cache, through oneDNN's linear (faster here than torch.mm).
-* Selection by torch.topk (`--selection=torch`): of the rows for TopK, for BatchTopK of each row's CANDIDATES_PER_K * k largest
-  and then of all those. Or by a prefilter (`--selection=prefilter`, the default). TopK: the k-th largest of 256 group maxima of a row bounds its k-th activation from
-  below. BatchTopK: 0.93 of the last step's threshold. What lies above is compacted by numpy; a block whose prefilter
-  keeps too few (or whose bound is not positive) takes torch.topk. The result is always the exact one.
+* Selection by torch.topk (`--selection=torch`): of the rows for TopK; for BatchTopK of each row's CANDIDATES_PER_K * k
+  largest and then of all those. Or by a prefilter (`--selection=prefilter`, the default). TopK: the k-th largest of 256
+  group maxima of a row bounds its k-th activation from below. BatchTopK: 0.93 of the last step's threshold. What lies
+  above is compacted by numpy; a block whose prefilter keeps too few (or whose bound is not positive) takes torch.topk.
+  The result is always the exact one.
 * Decode by embedding_bag, gradients of the values by sampled_addmm, gradients of the weights by CSR products.
 * Projection, AdamW (torch's fused kernel) and renormalisation by blocks of latents while their rows are in cache.
 
