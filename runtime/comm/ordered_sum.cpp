@@ -1,7 +1,6 @@
 #include "runtime/comm/ordered_sum.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "runtime/core/error.h"
 #include "runtime/core/share.h"
@@ -11,124 +10,86 @@ namespace {
 
 constexpr int64_t kPieceElements = 1 << 16;
 
-// Adds the rows of `parts` [rows, stride] in the tree; the sum is left in the first row's first `count`
-// elements.
+// Adds the rows of `parts` [rows, elements] in the tree; the sum is left in the first row.
 template <typename T>
-void add_in_tree(T* parts, int rows, int64_t stride, int64_t count) {
+void add_in_tree(T* parts, int rows, int64_t elements) {
   while (rows > 1) {
     const int pairs = rows / 2;
     for (int pair = 0; pair < pairs; ++pair) {
-      const T* const left = parts + 2 * pair * stride;
-      const T* const right = left + stride;
-      T* const sum = parts + pair * stride;
-      for (int64_t i = 0; i < count; ++i) sum[i] = left[i] + right[i];
+      const T* const left = parts + 2 * pair * elements;
+      const T* const right = left + elements;
+      T* const sum = parts + pair * elements;
+      for (int64_t i = 0; i < elements; ++i) sum[i] = left[i] + right[i];
     }
-    if (rows % 2 == 1) std::copy_n(parts + (rows - 1) * stride, count, parts + pairs * stride);
+    if (rows % 2 == 1) std::copy_n(parts + (rows - 1) * elements, elements, parts + pairs * elements);
     rows = pairs + rows % 2;
-  }
-}
-
-// One piece of the vector: [first, first + count) of `elements`.
-template <typename T>
-class Piece {
- public:
-  Piece(Communicator& group, Matrix<const T> parts, int virtual_shards, int64_t first, int64_t count)
-      : group_(group),
-        parts_(parts),
-        virtual_shards_(virtual_shards),
-        own_parts_(virtual_shards / group.size()),
-        first_(first),
-        count_(count),
-        own_(share_of(count, group.size(), group.rank())) {}
-
-  void sum_into(T* out, T* scratch, Stream& stream) const {
-    T* const gathered = scratch;                                   // [V, own share]
-    T* const packed = scratch + virtual_shards_ * own_capacity();  // [S][V/S, share of the receiver]
-    pack(packed);
-    std::vector<int64_t> send_counts, shares;
-    for (int r = 0; r < group_.size(); ++r) {
-      shares.push_back(share_of(count_, group_.size(), r).count);
-      send_counts.push_back(own_parts_ * shares.back());
-    }
-    const std::vector<int64_t> receive_counts(shares.size(), own_parts_ * own_.count);
-    group_.all_to_all(packed, send_counts, gathered, receive_counts, dtype_of<T>(), stream);
-    add_in_tree(gathered, virtual_shards_, own_.count, own_.count);
-    group_.all_gather_uneven(gathered, out + first_, shares, dtype_of<T>(), stream);
-  }
-
- private:
-  [[nodiscard]] int64_t own_capacity() const { return share_of(count_, group_.size(), 0).count; }
-  void pack(T* packed) const {
-    for (int r = 0; r < group_.size(); ++r) {
-      const Share share = share_of(count_, group_.size(), r);
-      for (int part = 0; part < own_parts_; ++part) {
-        packed = std::copy_n(parts_.row(part) + first_ + share.first, share.count, packed);
-      }
-    }
-  }
-
-  Communicator& group_;
-  Matrix<const T> parts_;
-  int virtual_shards_;
-  int own_parts_;
-  int64_t first_;
-  int64_t count_;
-  Share own_;
-};
-
-// A world of one holds every part: nothing travels.
-template <typename T>
-void sum_locally(Matrix<const T> parts, int64_t first, int64_t count, T* out, T* scratch) {
-  const auto rows = static_cast<int>(parts.shape[0]);
-  for (int part = 0; part < rows; ++part) std::copy_n(parts.row(part) + first, count, scratch + part * count);
-  add_in_tree(scratch, rows, count, count);
-  std::copy_n(scratch, count, out + first);
-}
-
-template <typename T>
-void sum_all(Communicator& group, Matrix<const T> parts, int virtual_shards, Vector<T> out, Vector<T> scratch,
-             Stream& stream) {
-  const int64_t elements = out.shape[0];
-  require(deals_evenly(virtual_shards, group.size()), "the number of ranks divides the virtual shards");
-  require(parts.shape[0] == virtual_shards / group.size() && parts.shape[1] == elements,
-          "a rank brings V/S parts of the length of the sum");
-  require(scratch.shape[0] >= ordered_sum_scratch_elements(elements, virtual_shards, group.size()),
-          "the scratch of an ordered sum is large enough");
-  for (int64_t first = 0; first < elements; first += kPieceElements) {
-    const int64_t count = std::min(kPieceElements, elements - first);
-    if (group.size() == 1) {
-      sum_locally(parts, first, count, out.data, scratch.data);
-    } else {
-      Piece<T>(group, parts, virtual_shards, first, count).sum_into(out.data, scratch.data, stream);
-    }
   }
 }
 
 }  // namespace
 
-int64_t ordered_sum_scratch_elements(int64_t elements, int virtual_shards, int ranks) {
-  const int64_t count = std::min(kPieceElements, elements);
-  if (ranks == 1) return virtual_shards * count;
-  return virtual_shards * share_of(count, ranks, 0).count + virtual_shards / ranks * count;
-}
-
-void ordered_all_reduce(Communicator& group, Matrix<const float> parts, int virtual_shards, Vector<float> out,
-                        Vector<float> scratch, Stream& stream) {
-  sum_all(group, parts, virtual_shards, out, scratch, stream);
-}
-
-void ordered_all_reduce(Communicator& group, Matrix<const double> parts, int virtual_shards,
-                        Vector<double> out, Vector<double> scratch, Stream& stream) {
-  sum_all(group, parts, virtual_shards, out, scratch, stream);
-}
-
-double ordered_sum(Communicator& group, std::span<const double> parts, int virtual_shards, Stream& stream) {
+OrderedSum::OrderedSum(Memory& memory, std::string_view segment, int64_t most_elements, int virtual_shards,
+                       Communicator& group)
+    : group_(&group),
+      virtual_shards_(virtual_shards),
+      own_parts_(virtual_shards / group.size()),
+      piece_elements_(std::min(kPieceElements, most_elements)),
+      gathered_(memory, segment, {virtual_shards * share_of(piece_elements_, group.size(), 0).count}),
+      packed_(memory, segment, {group.size() == 1 ? 0 : own_parts_ * piece_elements_}),
+      scalars_(memory, segment, {virtual_shards}),
+      shares_(static_cast<size_t>(group.size())),
+      send_counts_(static_cast<size_t>(group.size())),
+      receive_counts_(static_cast<size_t>(group.size())) {
   require(deals_evenly(virtual_shards, group.size()), "the number of ranks divides the virtual shards");
-  require(static_cast<int64_t>(parts.size()) == virtual_shards / group.size(), "a rank brings V/S parts");
-  std::vector<double> all(static_cast<size_t>(virtual_shards));
-  group.all_gather(parts.data(), all.data(), static_cast<int64_t>(parts.size()), Dtype::kF64, stream);
-  add_in_tree(all.data(), virtual_shards, 1, 1);
-  return all.front();
+}
+
+void OrderedSum::all_reduce(Matrix<const float> parts, Vector<float> out, Stream& stream) {
+  const int64_t elements = out.shape[0];
+  require(parts.shape[0] == own_parts_ && parts.shape[1] == elements,
+          "a rank brings V/S parts of the length of the sum");
+  for (int64_t first = 0; first < elements; first += piece_elements_) {
+    const int64_t count = std::min(piece_elements_, elements - first);
+    if (group_->size() == 1) {
+      sum_piece_alone(parts, first, count, out.data);
+    } else {
+      sum_piece(parts, first, count, out.data, stream);
+    }
+  }
+}
+
+// A world of one holds every part: nothing travels.
+void OrderedSum::sum_piece_alone(Matrix<const float> parts, int64_t first, int64_t count, float* out) {
+  float* const all = gathered_.data();
+  for (int part = 0; part < own_parts_; ++part)
+    std::copy_n(parts.row(part) + first, count, all + part * count);
+  add_in_tree(all, own_parts_, count);
+  std::copy_n(all, count, out + first);
+}
+
+void OrderedSum::sum_piece(Matrix<const float> parts, int64_t first, int64_t count, float* out,
+                           Stream& stream) {
+  const int64_t own = share_of(count, group_->size(), group_->rank()).count;
+  float* packed = packed_.data();
+  for (int r = 0; r < group_->size(); ++r) {
+    const Share share = share_of(count, group_->size(), r);
+    const auto rank = static_cast<size_t>(r);
+    shares_[rank] = share.count;
+    send_counts_[rank] = own_parts_ * share.count;
+    receive_counts_[rank] = own_parts_ * own;
+    for (int part = 0; part < own_parts_; ++part) {
+      packed = std::copy_n(parts.row(part) + first + share.first, share.count, packed);
+    }
+  }
+  group_->all_to_all(packed_.data(), send_counts_, gathered_.data(), receive_counts_, Dtype::kF32, stream);
+  add_in_tree(gathered_.data(), virtual_shards_, own);
+  group_->all_gather_uneven(gathered_.data(), out + first, shares_, Dtype::kF32, stream);
+}
+
+double OrderedSum::total(std::span<const double> parts, Stream& stream) {
+  require(static_cast<int64_t>(parts.size()) == own_parts_, "a rank brings V/S parts");
+  group_->all_gather(parts.data(), scalars_.data(), own_parts_, Dtype::kF64, stream);
+  add_in_tree(scalars_.data(), virtual_shards_, 1);
+  return scalars_.data()[0];
 }
 
 }  // namespace orthant

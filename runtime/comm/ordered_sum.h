@@ -8,12 +8,14 @@
 //
 // Parts travel by all-to-all and are added where they arrive, so no reducing collective decides the order.
 // Each rank adds its share of the elements of all parts and all-gathers the sums: it computes 1/S of the tree
-// and sends V/S * elements * (S-1)/S + elements * (S-1)/S values. Sizes that do not fit are bugs of the
-// caller. CPU only.
+// and sends V/S * elements * (S-1)/S + elements * (S-1)/S values. Room is taken at construction, and bounded,
+// because long vectors are summed piece by piece. Sizes that do not fit are bugs of the caller. CPU only; not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "runtime/comm/communicator.h"
 
@@ -24,19 +26,33 @@ namespace orthant {
   return virtual_shards >= ranks && virtual_shards % ranks == 0;
 }
 
-// Elements of scratch that ordered_all_reduce() needs: bounded, because long vectors are summed piece by
-// piece.
-[[nodiscard]] int64_t ordered_sum_scratch_elements(int64_t elements, int virtual_shards, int ranks);
+class OrderedSum {
+ public:
+  // For vectors of at most `most_elements`.
+  OrderedSum(Memory& memory, std::string_view segment, int64_t most_elements, int virtual_shards,
+             Communicator& group);
 
-// Collective. `out` [elements] on every rank becomes the sum of all V parts; this rank's are `parts` [V/S,
-// elements], which stay as they are. `scratch` holds ordered_sum_scratch_elements() and overlaps neither.
-void ordered_all_reduce(Communicator& group, Matrix<const float> parts, int virtual_shards, Vector<float> out,
-                        Vector<float> scratch, Stream& stream);
-void ordered_all_reduce(Communicator& group, Matrix<const double> parts, int virtual_shards,
-                        Vector<double> out, Vector<double> scratch, Stream& stream);
+  // Collective. `out` [elements] on every rank becomes the sum of all V parts; this rank's are `parts` [V/S,
+  // elements], which stay as they are.
+  void all_reduce(Matrix<const float> parts, Vector<float> out, Stream& stream);
 
-// Collective. The sum of V scalars; `parts` [V/S] are this rank's.
-[[nodiscard]] double ordered_sum(Communicator& group, std::span<const double> parts, int virtual_shards,
-                                 Stream& stream);
+  // Collective. The sum of V scalars; `parts` [V/S] are this rank's.
+  [[nodiscard]] double total(std::span<const double> parts, Stream& stream);
+
+ private:
+  void sum_piece(Matrix<const float> parts, int64_t first, int64_t count, float* out, Stream& stream);
+  void sum_piece_alone(Matrix<const float> parts, int64_t first, int64_t count, float* out);
+
+  Communicator* group_;
+  int virtual_shards_;
+  int own_parts_;
+  int64_t piece_elements_;
+  Tensor<float, 1> gathered_;            // [V * own share of a piece]
+  Tensor<float, 1> packed_;              // [V/S * piece], the shares of the receivers one after another
+  Tensor<double, 1> scalars_;            // [V]
+  std::vector<int64_t> shares_;          // [S] elements of the piece that each rank adds
+  std::vector<int64_t> send_counts_;     // [S]
+  std::vector<int64_t> receive_counts_;  // [S]
+};
 
 }  // namespace orthant

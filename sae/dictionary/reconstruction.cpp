@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <vector>
 
-#include "runtime/comm/ordered_sum.h"
 #include "runtime/core/error.h"
 
 namespace orthant::sae {
@@ -49,10 +47,9 @@ ShardSum::ShardSum(Memory& memory, int64_t latents, int64_t d_model, Communicato
   part_codes_ = kernels::Codes(memory, local_parts_, slice_.count);
   const int64_t block = virtual_shards > 0 ? kRowBlock : 1;
   parts_ = Tensor<float, 2>(memory, "reconstruction", {local_parts_, block * d_model});
+  part_sums_ = Tensor<double, 1>(memory, "reconstruction", {local_parts_});
   if (virtual_shards > 0) {
-    scratch_ =
-        Tensor<float, 1>(memory, "reconstruction",
-                         {ordered_sum_scratch_elements(block * d_model, virtual_shards, shards.size())});
+    ordered_sum_.emplace(memory, "reconstruction", block * d_model, virtual_shards, shards);
   }
 }
 
@@ -84,8 +81,7 @@ void ShardSum::decode(kernels::CodesView codes, Matrix<const float> decoder, Vec
                       decoder.rows(part.first, part.count), DecodeStart::kZero, {},
                       Matrix<float>{parts.row(p), {rows, d_model_}}, stream);
     }
-    ordered_all_reduce(*shards_, parts, virtual_shards_, Vector<float>{out.row(first), {rows * d_model_}},
-                       scratch_.view(), stream);
+    ordered_sum_->all_reduce(parts, Vector<float>{out.row(first), {rows * d_model_}}, stream);
   }
   add_bias(bias, out);
 }
@@ -103,8 +99,8 @@ void ShardSum::weighted_rows(Vector<const float> weights, Matrix<const float> ro
   }
   View<float, 2> parts{parts_.data(), {local_parts_, d_model_}};
   kernels::decode(codes, 0, rows, kernels::DecodeStart::kZero, {}, parts, stream);
-  if (virtual_shards_ > 0) {
-    ordered_all_reduce(*shards_, parts, virtual_shards_, out, scratch_.view(), stream);
+  if (ordered_sum_) {
+    ordered_sum_->all_reduce(parts, out, stream);
     return;
   }
   for (int64_t c = 0; c < d_model_; ++c) {
@@ -116,14 +112,14 @@ void ShardSum::weighted_rows(Vector<const float> weights, Matrix<const float> ro
 }
 
 double ShardSum::total(Vector<const double> values, Stream& stream) {
-  std::vector<double> part_sums(static_cast<size_t>(local_parts_), 0.0);
+  part_sums_.zero();
   for (int64_t p = 0; p < local_parts_; ++p) {
     const Share part = local_part(p);
-    for (int64_t i = part.first; i < part.end(); ++i) part_sums[static_cast<size_t>(p)] += values.data[i];
+    for (int64_t i = part.first; i < part.end(); ++i) part_sums_.data()[p] += values.data[i];
   }
-  if (virtual_shards_ > 0) return ordered_sum(*shards_, part_sums, virtual_shards_, stream);
+  if (ordered_sum_) return ordered_sum_->total(part_sums_.view().span(), stream);
   double sum = 0.0;
-  for (const double part : part_sums) sum += part;
+  for (const double part : part_sums_.view().span()) sum += part;
   shards_->all_reduce(&sum, 1, Dtype::kF64, ReduceOp::kSum, stream);
   return sum;
 }

@@ -9,10 +9,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "kernels/codes.h"
 #include "kernels/decode.h"
 #include "runtime/comm/communicator.h"
+#include "runtime/comm/ordered_sum.h"
 #include "runtime/core/share.h"
 
 namespace orthant::sae {
@@ -53,9 +55,10 @@ class ShardSum {
   int virtual_shards_;
   Share slice_;
   int64_t local_parts_;
-  Tensor<float, 2> parts_;     // [local parts, row block * d_model]
-  Tensor<float, 1> scratch_;   // of the ordered exchange
-  kernels::Codes part_codes_;  // [local parts] rows of weights by latent
+  Tensor<float, 2> parts_;                 // [local parts, row block * d_model]
+  Tensor<double, 1> part_sums_;            // [local parts]
+  std::optional<OrderedSum> ordered_sum_;  // where the order is fixed
+  kernels::Codes part_codes_;              // [local parts] rows of weights by latent
 };
 
 }  // namespace orthant::sae

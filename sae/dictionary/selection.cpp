@@ -196,19 +196,20 @@ BatchSelected BatchSelection::select(kernels::CodesView candidates, int64_t firs
   const int64_t wanted = keep - above;
   int64_t last_key = std::numeric_limits<int64_t>::max();
   if (ties > wanted) {
-    std::vector<int64_t> keys;
+    tied_keys_.clear();
     for (int64_t r = 0; r < candidates.rows(); ++r) {
       for (int64_t e = candidates.row_offsets.data[r]; e < candidates.row_offsets.data[r + 1]; ++e) {
-        if (bits_at(e) == cutoff) keys.push_back(((first_row + r) << 32) | candidates.latents.data[e]);
+        if (bits_at(e) == cutoff) tied_keys_.push_back(((first_row + r) << 32) | candidates.latents.data[e]);
       }
     }
-    std::vector<int64_t> counts(static_cast<size_t>(world.size()));
-    const auto mine = static_cast<int64_t>(keys.size());
-    world.all_gather(&mine, counts.data(), 1, Dtype::kI64, stream);
-    std::vector<int64_t> all(static_cast<size_t>(ties));
-    world.all_gather_uneven(keys.data(), all.data(), counts, Dtype::kI64, stream);
-    std::nth_element(all.begin(), all.begin() + (wanted - 1), all.end());
-    last_key = all[static_cast<size_t>(wanted - 1)];
+    tied_counts_.resize(static_cast<size_t>(world.size()));
+    const auto mine = static_cast<int64_t>(tied_keys_.size());
+    world.all_gather(&mine, tied_counts_.data(), 1, Dtype::kI64, stream);
+    all_tied_keys_.resize(static_cast<size_t>(ties));
+    world.all_gather_uneven(tied_keys_.data(), all_tied_keys_.data(), tied_counts_, Dtype::kI64, stream);
+    const auto last = all_tied_keys_.begin() + (wanted - 1);
+    std::nth_element(all_tied_keys_.begin(), last, all_tied_keys_.end());
+    last_key = *last;
   }
   compress(candidates, [&](int64_t row, int64_t e) {
     const uint32_t bits = bits_at(e);

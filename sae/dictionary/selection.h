@@ -64,6 +64,11 @@ class BatchSelection {
 
  private:
   Tensor<int64_t, 1> histogram_;
+  // Keys (row, latent) of the entries equal to the cutoff: of this rank, their number on each rank, of all.
+  // They grow with the most ties that a batch had, which are few unless activations are degenerate.
+  std::vector<int64_t> tied_keys_;
+  std::vector<int64_t> tied_counts_;
+  std::vector<int64_t> all_tied_keys_;
 };
 
 }  // namespace orthant::sae

@@ -27,12 +27,13 @@ ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t
     : shards_(&shards),
       encoder_(memory, "packed encoder", dictionary.local_latents(), dictionary.d_model,
                dictionary.encoder_precision),
+      chosen_encoder_(memory, "packed encoder", k_chosen > 0 ? dictionary.local_latents() : 0,
+                      dictionary.d_model, dictionary.encoder_precision),
       workspace_(memory, omp_get_max_threads(), std::max(k, k_chosen), dictionary.d_model,
                  WatchedTops::kept(k_chosen, dictionary.local_latents())),
       watched_(memory, rows, WatchedTops::kept(k_chosen, dictionary.local_latents()), dictionary.slice),
       decoder_norms_(memory, "packed encoder", {ranked_latents(dictionary)}),
       chosen_bias_(memory, "packed encoder", {dictionary.local_latents()}),
-      chosen_norms_(memory, "packed encoder", {ranked_latents(dictionary)}),
       chosen_numbers_(memory, "packed encoder", {dictionary.local_latents()}),
       latents_per_shard_(latents_per_shard(dictionary.latents, shards.size(), virtual_shards)),
       selection_(memory, rows, std::max(k, k_chosen), shards.size()) {}
@@ -98,12 +99,6 @@ bool ShardEncoder::topk_chosen(Matrix<const float> centred, const Dictionary& di
 void ShardEncoder::multiply_chosen(Matrix<const float> centred, const Dictionary& dictionary,
                                    Vector<const int32_t> chosen, int64_t k, kernels::CodesView out,
                                    Stream& stream) {
-  // Allocated at the first use: most runs have few dead latents, some none.
-  if (chosen_encoder_.depth() == 0) {
-    Memory memory;
-    chosen_encoder_ = kernels::PackedWeights(memory, "packed encoder", dictionary.local_latents(),
-                                             dictionary.d_model, dictionary.encoder_precision);
-  }
   const int64_t count = chosen.shape[0];
   chosen_encoder_.pack_chosen(dictionary.encoder.view(), chosen, stream);
   for (int64_t i = 0; i < count; ++i) {

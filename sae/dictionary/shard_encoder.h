@@ -61,12 +61,11 @@ class ShardEncoder {
 
   Communicator* shards_;
   kernels::PackedWeights encoder_;
-  kernels::PackedWeights chosen_encoder_;
+  kernels::PackedWeights chosen_encoder_;  // of AuxK where the watched candidates do not tell
   kernels::EncodeWorkspace workspace_;
   WatchedTops watched_;
   Tensor<float, 1> decoder_norms_;     // [local_latents] where acts are ranked by them, else [0]
   Tensor<float, 1> chosen_bias_;       // [local_latents]
-  Tensor<float, 1> chosen_norms_;      // [local_latents] or [0]
   Tensor<int32_t, 1> chosen_numbers_;  // [local_latents] global numbers of the chosen latents
   std::vector<int64_t> latents_per_shard_;
   RowSelection selection_;

@@ -25,8 +25,7 @@ int64_t auxiliary_k(const Conventions& c, int64_t d_model) {
 }
 
 AuxiliaryLoss::AuxiliaryLoss(Memory& memory, const Conventions& c, int64_t d_model, double error_share,
-                             const ReplicaExchange& exchange, Communicator& shards, ShardSum& sum,
-                             BatchSums& batch)
+                             ReplicaExchange& exchange, Communicator& shards, ShardSum& sum, BatchSums& batch)
     : k_(auxiliary_k(c, d_model)),
       alpha_(c.auxk_alpha),
       normalized_(c.auxk_normalized),

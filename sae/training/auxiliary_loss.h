@@ -28,7 +28,7 @@ class AuxiliaryLoss {
  public:
   // `error_share`: what the loss divides squared errors by, as a factor.
   AuxiliaryLoss(Memory& memory, const Conventions& conventions, int64_t d_model, double error_share,
-                const ReplicaExchange& exchange, Communicator& shards, ShardSum& sum, BatchSums& batch);
+                ReplicaExchange& exchange, Communicator& shards, ShardSum& sum, BatchSums& batch);
 
   // Local. The same on every rank: `dead_latents` are of all shards.
   [[nodiscard]] bool applies(int64_t dead_latents) const { return k_ > 0 && dead_latents > 0; }
@@ -52,7 +52,7 @@ class AuxiliaryLoss {
   bool detached_;
   bool multiplied_ = false;
   double error_share_;
-  const ReplicaExchange* exchange_;
+  ReplicaExchange* exchange_;
   Communicator* shards_;
   ShardSum* sum_;
   BatchSums* batch_;

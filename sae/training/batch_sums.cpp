@@ -4,7 +4,7 @@
 
 namespace orthant::sae {
 
-BatchSums::BatchSums(Memory& memory, int64_t d_model, const ReplicaExchange& exchange)
+BatchSums::BatchSums(Memory& memory, int64_t d_model, ReplicaExchange& exchange)
     : exchange_(&exchange),
       row_values_(memory, "batch", {exchange.batch_rows()}),
       column_sums_(memory, "batch", {d_model}) {}

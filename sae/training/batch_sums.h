@@ -10,7 +10,7 @@ namespace orthant::sae {
 
 class BatchSums {
  public:
-  BatchSums(Memory& memory, int64_t d_model, const ReplicaExchange& exchange);
+  BatchSums(Memory& memory, int64_t d_model, ReplicaExchange& exchange);
 
   // Local. One value for each row of this replica, to be written before total().
   [[nodiscard]] Vector<double> own_values();
@@ -27,7 +27,7 @@ class BatchSums {
   [[nodiscard]] double variance(Matrix<const float> own, Vector<const double> sums, Stream& stream);
 
  private:
-  const ReplicaExchange* exchange_;
+  ReplicaExchange* exchange_;
   Tensor<double, 1> row_values_;   // [batch rows]
   Tensor<double, 1> column_sums_;  // [d_model]
 };

@@ -4,7 +4,7 @@
 
 namespace orthant::sae {
 
-GradientPath::GradientPath(Memory& memory, const ReplicaExchange& exchange, Share slice, int64_t own_entries,
+GradientPath::GradientPath(Memory& memory, ReplicaExchange& exchange, Share slice, int64_t own_entries,
                            int64_t held_entries)
     : exchange_(&exchange),
       first_latent_(slice.first),

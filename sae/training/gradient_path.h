@@ -12,7 +12,7 @@ class GradientPath {
  public:
   // Room for `own_entries` codes of this replica's rows and for `held_entries` of the rows held; `slice`: the
   // latents of this shard.
-  GradientPath(Memory& memory, const ReplicaExchange& exchange, Share slice, int64_t own_entries,
+  GradientPath(Memory& memory, ReplicaExchange& exchange, Share slice, int64_t own_entries,
                int64_t held_entries);
 
   // Local. [own_entries] of this replica's codes.
@@ -29,7 +29,7 @@ class GradientPath {
                                        Stream& stream);
 
  private:
-  const ReplicaExchange* exchange_;
+  ReplicaExchange* exchange_;
   int64_t first_latent_;
   Tensor<float, 1> value_gradients_;      // [own_entries]
   kernels::Codes all_codes_;              // of all replicas, where there are several and codes travel

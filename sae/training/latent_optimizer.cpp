@@ -51,6 +51,11 @@ LatentOptimizer::LatentOptimizer(Memory& memory, const Dictionary& dictionary, c
   decoder_gradient_ = zeroed(memory, "gradients", gradient_rows, dictionary.d_model);
   bias_gradient_ = zeroed(memory, "gradients", gradient_rows);
   squared_norms_ = Tensor<double, 1>(memory, "gradients", {local});
+  if (!split) return;
+  for (int q = 0; q < replicas.size(); ++q) {
+    owned_rows_.push_back(owned_share(local, padded_, q).count);
+    owned_elements_.push_back(owned_rows_.back() * dictionary.d_model);
+  }
 }
 
 kernels::LatentSlice LatentOptimizer::owned(Dictionary& dictionary) {
@@ -149,18 +154,12 @@ double LatentOptimizer::update_accumulated(kernels::LatentStepArgs args,
   kernels::adam_vector(args.adam, args.gradient_scale, decoder_bias_gradient, dictionary.decoder_bias.view(),
                        decoder_bias_m_.view(), decoder_bias_v_.view(), stream);
   if (!split) return norm;
-  std::vector<int64_t> row_counts;
-  std::vector<int64_t> element_counts;
-  for (int q = 0; q < replicas_->size(); ++q) {
-    row_counts.push_back(owned_share(dictionary.local_latents(), padded_, q).count);
-    element_counts.push_back(row_counts.back() * d_model);
-  }
-  replicas_->all_gather_uneven(slice.encoder.data, dictionary.encoder.data(), element_counts, Dtype::kF32,
+  replicas_->all_gather_uneven(slice.encoder.data, dictionary.encoder.data(), owned_elements_, Dtype::kF32,
                                stream);
-  replicas_->all_gather_uneven(slice.decoder.data, dictionary.decoder.data(), element_counts, Dtype::kF32,
+  replicas_->all_gather_uneven(slice.decoder.data, dictionary.decoder.data(), owned_elements_, Dtype::kF32,
                                stream);
   if (has_bias_) {
-    replicas_->all_gather_uneven(slice.bias.data, dictionary.encoder_bias.data(), row_counts, Dtype::kF32,
+    replicas_->all_gather_uneven(slice.bias.data, dictionary.encoder_bias.data(), owned_rows_, Dtype::kF32,
                                  stream);
   }
   return norm;

@@ -5,6 +5,8 @@
 // update() is Collective over the world; not thread-safe.
 #pragma once
 
+#include <vector>
+
 #include "kernels/latent_step.h"
 #include "runtime/job/checkpointable.h"
 #include "sae/dictionary/dictionary.h"
@@ -45,8 +47,9 @@ class LatentOptimizer {
   DataParallel way_;
   Communicator* replicas_;
   ShardSum* shards_;
-  int64_t padded_;  // latents a replica owns, padded to the same number
-  Share owned_;     // within the slice
+  int64_t padded_;                                    // latents a replica owns, padded to the same number
+  Share owned_;                                       // within the slice
+  std::vector<int64_t> owned_rows_, owned_elements_;  // [replicas] latents each owns, and elements of them
   Tensor<float, 2> encoder_m_, encoder_v_, decoder_m_, decoder_v_;  // [owned latents, d_model]
   Tensor<float, 1> bias_m_, bias_v_;                                // [owned latents]
   Tensor<float, 1> decoder_bias_m_, decoder_bias_v_;                // [d_model]

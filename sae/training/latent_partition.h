@@ -1,5 +1,5 @@
 // One random partition of all latents into chunks (OrtSAE, arXiv 2509.22033, equation 4): a pure function of
-// (seed, step), whatever the sharding. Immutable; thread-safe.
+// (seed, step), whatever the sharding. Reading is thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,11 @@ class LatentPartition {
  public:
   // ceil(latents / chunk) nearly equal chunks of the latents in `order`; each chunk is sorted ascending.
   LatentPartition(std::vector<int32_t> order, int64_t chunk);
+  // That of (seed, step).
+  LatentPartition(int64_t latents, int64_t chunk, uint64_t seed, int64_t step);
+
+  // Becomes the partition of (seed, step) of as many latents into as many chunks; allocates nothing.
+  void draw(uint64_t seed, int64_t step);
 
   [[nodiscard]] int64_t latents() const { return static_cast<int64_t>(order_.size()); }
   [[nodiscard]] int64_t chunks() const { return chunks_; }
@@ -24,10 +29,9 @@ class LatentPartition {
   [[nodiscard]] std::span<const int32_t> order() const { return order_; }
 
  private:
+  void sort_chunks();
   std::vector<int32_t> order_;
   int64_t chunks_;
 };
-
-[[nodiscard]] LatentPartition draw_partition(int64_t latents, int64_t chunk, uint64_t seed, int64_t step);
 
 }  // namespace orthant::sae

@@ -74,6 +74,10 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
   best_ = Tensor<int64_t, 1>(memory, "orthogonality", {latents});
   cosine_ = Tensor<float, 1>(memory, "orthogonality", {latents});
   partner_ = Tensor<int32_t, 1>(memory, "orthogonality", {latents});
+  bands_.resize(static_cast<size_t>(world.size()));
+  send_counts_.resize(static_cast<size_t>(shards.size()));
+  receive_counts_.resize(static_cast<size_t>(shards.size()));
+  needed_.resize(static_cast<size_t>(chunk));
   row_of_place_.resize(static_cast<size_t>(chunk));
   seeker_offsets_.reserve(static_cast<size_t>(chunk + 1));
   seekers_.resize(static_cast<size_t>(chunk));
@@ -110,15 +114,15 @@ double OrthogonalityPenalty::evaluate(Matrix<const float> decoder, const LatentP
 
 // Every rank has nearly the same number of pairs: those from one row of a chunk to another row of that or a
 // later one.
-std::vector<OrthogonalityPenalty::Band> OrthogonalityPenalty::bands_of(const LatentPartition& partition,
-                                                                       int world, int rank) {
+void OrthogonalityPenalty::find_bands(const LatentPartition& partition, int world, int rank,
+                                      std::vector<Band>& bands) {
   int64_t total = 0;
   for (int64_t c = 0; c < partition.chunks(); ++c) {
     const int64_t count = partition.place(c).count;
     total += pairs_before(count, count);
   }
   const Share mine = share_of(total, world, rank);
-  std::vector<Band> bands;
+  bands.clear();
   int64_t before = 0;
   for (int64_t c = 0; c < partition.chunks(); ++c) {
     const int64_t count = partition.place(c).count;
@@ -127,16 +131,15 @@ std::vector<OrthogonalityPenalty::Band> OrthogonalityPenalty::bands_of(const Lat
     before += pairs_before(count, count);
     if (pairs_before(end, count) > pairs_before(first, count)) bands.push_back({c, {first, end - first}});
   }
-  return bands;
 }
 
 // In round j every rank works on its j-th band, so an exchange serves all of them at once.
 void OrthogonalityPenalty::find_partners(const LatentPartition& partition, Stream& stream) {
-  bands_.clear();
   size_t rounds = 0;
   for (int r = 0; r < world_->size(); ++r) {
-    bands_.push_back(bands_of(partition, world_->size(), r));
-    rounds = std::max(rounds, bands_.back().size());
+    std::vector<Band>& bands = bands_[static_cast<size_t>(r)];
+    find_bands(partition, world_->size(), r, bands);
+    rounds = std::max(rounds, bands.size());
   }
   const std::vector<Band>& own = bands_[static_cast<size_t>(world_->rank())];
   pairs_compared_ = 0;
@@ -182,7 +185,6 @@ void OrthogonalityPenalty::gather_band_rows(const LatentPartition& partition, si
     if (round >= bands.size()) return std::span<const int32_t>{};
     return partition.chunk(bands[round].chunk).subspan(static_cast<size_t>(bands[round].rows.first));
   };
-  std::vector<int64_t> send_counts;
   float* into = shards_->size() == 1 ? chunk_rows_.data() : send_.data();
   for (int peer = 0; peer < shards_->size(); ++peer) {
     const std::span<const int32_t> wanted = wanted_by(group_start + peer);
@@ -192,15 +194,28 @@ void OrthogonalityPenalty::gather_band_rows(const LatentPartition& partition, si
       const int32_t latent = wanted[static_cast<size_t>(part.first + i)];
       std::memcpy(into + i * d_model_, unit_.view().row(latent - first), row_bytes);
     }
-    send_counts.push_back(part.count * d_model_);
-    into += send_counts.back();
+    send_counts_[static_cast<size_t>(peer)] = part.count * d_model_;
+    into += part.count * d_model_;
   }
   if (shards_->size() == 1) return;
-  std::vector<int64_t> receive_counts;
   for (int peer = 0; peer < shards_->size(); ++peer) {
-    receive_counts.push_back(own_part(wanted_by(world_->rank()), peer).count * d_model_);
+    const Share part = own_part(wanted_by(world_->rank()), peer);
+    receive_counts_[static_cast<size_t>(peer)] = part.count * d_model_;
   }
-  shards_->all_to_all(send_.data(), send_counts, chunk_rows_.data(), receive_counts, Dtype::kF32, stream);
+  shards_->all_to_all(send_.data(), send_counts_, chunk_rows_.data(), receive_counts_, Dtype::kF32, stream);
+}
+
+// Marks in needed_ the places of other shards that the gradients of `shard` touch.
+void OrthogonalityPenalty::find_needed(std::span<const int32_t> members, const int32_t* partner, int shard) {
+  const auto count = static_cast<int64_t>(members.size());
+  const Share part = own_part(members, shard);
+  const auto inside = [&](int64_t place) { return place >= part.first && place < part.end(); };
+  std::fill(needed_.begin(), needed_.end(), 0);
+  for (int64_t p = 0; p < count; ++p) {
+    if (partner[p] < 0) continue;
+    if (inside(p) && !inside(partner[p])) needed_[static_cast<size_t>(partner[p])] = 1;
+    if (!inside(p) && inside(partner[p])) needed_[static_cast<size_t>(p)] = 1;
+  }
 }
 
 // Brings to every owner the unit rows that its own latents of `chunk` are paired with: their nearest
@@ -210,50 +225,35 @@ void OrthogonalityPenalty::gather_partners(const LatentPartition& partition, int
   const int32_t* partner = partner_.data() + partition.place(chunk).first;
   const auto row_bytes = static_cast<size_t>(d_model_) * sizeof(float);
   const int64_t first = slices_[static_cast<size_t>(shards_->rank())].first;
-  const auto count = static_cast<int64_t>(members.size());
-  // needed[shard][place]: a row of another shard that shard's gradients touch.
-  const auto needed_by = [&](int shard) {
-    std::vector<char> needed(static_cast<size_t>(count), 0);
-    const Share part = own_part(members, shard);
-    const auto inside = [&](int64_t place) { return place >= part.first && place < part.end(); };
-    for (int64_t p = 0; p < count; ++p) {
-      if (partner[p] < 0) continue;
-      if (inside(p) && !inside(partner[p])) needed[static_cast<size_t>(partner[p])] = 1;
-      if (!inside(p) && inside(partner[p])) needed[static_cast<size_t>(p)] = 1;
-    }
-    return needed;
-  };
   std::fill(row_of_place_.begin(), row_of_place_.end(), -1);
   if (shards_->size() == 1) return;
 
-  std::vector<int64_t> send_counts;
   float* into = send_.data();
   const Share own = own_part(members, shards_->rank());
   for (int peer = 0; peer < shards_->size(); ++peer) {
     int64_t sent = 0;
     if (peer != shards_->rank()) {
-      const std::vector<char> needed = needed_by(peer);
+      find_needed(members, partner, peer);
       for (int64_t p = own.first; p < own.end(); ++p) {
-        if (needed[static_cast<size_t>(p)] == 0) continue;
+        if (needed_[static_cast<size_t>(p)] == 0) continue;
         std::memcpy(into, unit_.view().row(members[static_cast<size_t>(p)] - first), row_bytes);
         into += d_model_;
         sent += d_model_;
       }
     }
-    send_counts.push_back(sent);
+    send_counts_[static_cast<size_t>(peer)] = sent;
   }
-  const std::vector<char> needed = needed_by(shards_->rank());
-  std::vector<int64_t> receive_counts;
+  find_needed(members, partner, shards_->rank());
   int64_t received = 0;
   for (int peer = 0; peer < shards_->size(); ++peer) {
     const Share part = own_part(members, peer);
     const int64_t before = received;
     for (int64_t p = part.first; p < part.end(); ++p) {
-      if (needed[static_cast<size_t>(p)] != 0) row_of_place_[static_cast<size_t>(p)] = received++;
+      if (needed_[static_cast<size_t>(p)] != 0) row_of_place_[static_cast<size_t>(p)] = received++;
     }
-    receive_counts.push_back((received - before) * d_model_);
+    receive_counts_[static_cast<size_t>(peer)] = (received - before) * d_model_;
   }
-  shards_->all_to_all(send_.data(), send_counts, chunk_rows_.data(), receive_counts, Dtype::kF32, stream);
+  shards_->all_to_all(send_.data(), send_counts_, chunk_rows_.data(), receive_counts_, Dtype::kF32, stream);
 }
 
 // Of each own place of a chunk, those whose nearest neighbour it is, ascending.

@@ -39,11 +39,12 @@ class OrthogonalityPenalty {
     int64_t chunk;
     Share rows;
   };
-  [[nodiscard]] static std::vector<Band> bands_of(const LatentPartition& partition, int world, int rank);
+  static void find_bands(const LatentPartition& partition, int world, int rank, std::vector<Band>& bands);
   void find_partners(const LatentPartition& partition, Stream& stream);
   void search_band(const LatentPartition& partition, const Band& band, Stream& stream);
   void gather_band_rows(const LatentPartition& partition, size_t round, Stream& stream);
   void gather_partners(const LatentPartition& partition, int64_t chunk, Stream& stream);
+  void find_needed(std::span<const int32_t> members, const int32_t* partner, int shard);
   void list_seekers(std::span<const int32_t> partner, Share own);
   void store_gradients(const LatentPartition& partition, int64_t chunk, float weight, Matrix<float> gradient);
   [[nodiscard]] Share own_part(std::span<const int32_t> chunk, int shard) const;
@@ -63,7 +64,11 @@ class OrthogonalityPenalty {
   Tensor<int64_t, 1> best_;          // [latents] by place in the partition: cosine and partner, ordered
   Tensor<float, 1> cosine_;          // [latents] by place
   Tensor<int32_t, 1> partner_;       // [latents] by place: the place of the nearest neighbour in its chunk
-  std::vector<std::vector<Band>> bands_;  // of each rank
+  // Exchanges and lists of a step reuse this room.
+  std::vector<std::vector<Band>> bands_;  // [world] of each rank
+  std::vector<int64_t> send_counts_;      // [shards]
+  std::vector<int64_t> receive_counts_;   // [shards]
+  std::vector<char> needed_;              // [chunk] whether a shard's gradients touch this row of another
   std::vector<int64_t> row_of_place_;     // [chunk] row in chunk_rows_ of a place of the chunk, or -1
   std::vector<int64_t> seeker_offsets_;   // [own latents of the chunk + 1]
   std::vector<int64_t> seekers_;  // [chunk] places whose nearest neighbour is an own latent, by that one

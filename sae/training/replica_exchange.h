@@ -3,6 +3,7 @@
 // unless it says "local"; not thread-safe.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "kernels/codes.h"
@@ -16,7 +17,7 @@ class ReplicaExchange {
  public:
   // `rows` rows a batch, dealt over the replicas in order.
   ReplicaExchange(int64_t rows, DataParallel way, Communicator& replicas)
-      : rows_(rows), way_(way), replicas_(&replicas) {}
+      : rows_(rows), way_(way), replicas_(&replicas), counts_(static_cast<size_t>(replicas.size())) {}
 
   // Local. Rows of the batch that this replica works on.
   [[nodiscard]] Share own_rows() const { return share_of(rows_, replicas_->size(), replicas_->rank()); }
@@ -31,9 +32,9 @@ class ReplicaExchange {
   [[nodiscard]] Communicator& replicas() const { return *replicas_; }
 
   // `all` [rows, width] holds this replica's rows in their place and receives the others'.
-  void gather_rows(Matrix<float> all, Stream& stream) const;
+  void gather_rows(Matrix<float> all, Stream& stream);
   // `own` [own rows] -> `all` [rows]; the same memory where there is one replica.
-  void gather_values(Vector<double> all, Stream& stream) const;
+  void gather_values(Vector<double> all, Stream& stream);
 
   // The codes of all rows, with the gradient of each value. `own_gradients` [entries]. Returns views of `all`
   // and `all_gradients`, or of the arguments where there is one replica.
@@ -43,13 +44,15 @@ class ReplicaExchange {
   };
   [[nodiscard]] GatheredCodes gather_codes(kernels::CodesView own, Vector<const float> own_gradients,
                                            kernels::CodesView all, Vector<float> all_gradients,
-                                           Stream& stream) const;
+                                           Stream& stream);
 
  private:
-  [[nodiscard]] std::vector<int64_t> row_counts(int64_t width) const;
+  // Elements that each replica brings of rows of `width`; valid until the next call.
+  [[nodiscard]] std::span<const int64_t> row_counts(int64_t width);
   int64_t rows_;
   DataParallel way_;
   Communicator* replicas_;
+  std::vector<int64_t> counts_;  // [replicas] elements that each brings to an exchange
 };
 
 }  // namespace orthant::sae

@@ -106,9 +106,7 @@ void Trainer::prepare_penalty(Memory& memory) {
   penalty_ = std::make_unique<OrthogonalityPenalty>(
       memory, d_model_, slices_of(c.latents, grid_->dictionary->size(), config_.virtual_shards),
       c.orthogonality_chunk, *world_->data, *grid_->dictionary);
-  if (config_.partition) return;
-  config_.partition = [latents = c.latents, chunk = c.orthogonality_chunk, seed = config_.seed](
-                          int64_t step) { return draw_partition(latents, chunk, seed, step); };
+  partition_.emplace(c.latents, c.orthogonality_chunk, config_.seed, 0);
 }
 
 double Trainer::error_share() const {
@@ -262,8 +260,13 @@ void Trainer::evaluate_penalty(StepReport& report) {
   const Conventions& c = config_.conventions;
   if (!penalty_ || report.step % c.orthogonality_period != 0) return;
   const auto weight = static_cast<float>(c.orthogonality_coefficient * c.orthogonality_period);
-  report.orthogonality = penalty_->evaluate(dictionary_.decoder.view(), config_.partition(report.step),
-                                            weight, penalty_gradient_.view(), stream_);
+  if (config_.partition) {
+    partition_ = config_.partition(report.step);
+  } else {
+    partition_->draw(config_.seed, report.step);
+  }
+  report.orthogonality =
+      penalty_->evaluate(dictionary_.decoder.view(), *partition_, weight, penalty_gradient_.view(), stream_);
   penalty_active_ = true;
 }
 

@@ -11,6 +11,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "runtime/comm/world.h"
@@ -42,7 +43,7 @@ struct TrainerConfig {
   // 0: fast sums; else sums over this many fixed parts, the same bits at every mesh.
   int virtual_shards = 0;
   DataParallel data_parallel = DataParallel::kCodes;
-  // The partition of the penalty at a step; by default drawn from (seed, step).
+  // Sets the partition of the penalty at a step in place of the one drawn from (seed, step).
   std::function<LatentPartition(int64_t step)> partition = {};
 };
 
@@ -140,6 +141,7 @@ class Trainer : public Checkpointable {
   AuxiliaryLoss auxiliary_;
   LatentOptimizer optimizer_;
   std::unique_ptr<OrthogonalityPenalty> penalty_;
+  std::optional<LatentPartition> partition_;  // of the penalty
 
   RowScaling scaling_;
   Tensor<float, 2> x_;                // [own rows, d_model] scaled

@@ -29,8 +29,8 @@ boost::json::object training_result(Trainer& trainer, ActivationSource& source, 
   const std::vector<Share> slices = all_slices(d, grid.dictionary->size(), config.virtual_shards);
   const std::vector<float> cosines = neighbour_cosines(d.decoder.view(), slices, *grid.dictionary, stream);
   const std::vector<float> all = gather_latent_values(cosines, slices, *grid.dictionary, stream);
-  const LatentPartition partition =
-      draw_partition(d.latents, config.conventions.orthogonality_chunk, config.seed, trainer.steps_done());
+  const LatentPartition partition(d.latents, config.conventions.orthogonality_chunk, config.seed,
+                                  trainer.steps_done());
   boost::json::object result;
   result["explained_variance"] = quality.explained_variance;
   result["fvu"] = quality.fvu();

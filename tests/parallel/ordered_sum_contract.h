@@ -34,27 +34,28 @@ T tree_sum(std::vector<T> parts) {
   return tree_sum(level);
 }
 
-template <typename T>
-void expect_ordered_sums(World& world) {
+inline void expect_ordered_sums(World& world) {
   Stream stream;
+  Memory memory;
   const int held = kVirtualShards / world.size();
-  // Nothing, fewer than ranks, odd, more than one piece.
+  // Nothing, fewer than ranks, odd, more than one piece; the last ones shorter than there is room for.
+  OrderedSum longest(memory, "test", 65536 + 77, kVirtualShards, *world.data);
   for (const int64_t elements : {0, 1, 5, 1001, 65536 + 77}) {
-    std::vector<T> parts, out(static_cast<size_t>(elements), T{-1});
+    std::vector<float> parts, out(static_cast<size_t>(elements), -1.0f), again(out);
     for (int part = 0; part < held; ++part) {
-      for (int64_t i = 0; i < elements; ++i) parts.push_back(shard_value<T>(world.rank() * held + part, i));
+      for (int64_t i = 0; i < elements; ++i)
+        parts.push_back(shard_value<float>(world.rank() * held + part, i));
     }
-    const int64_t scratch_elements = ordered_sum_scratch_elements(elements, kVirtualShards, world.size());
-    std::vector<T> scratch(static_cast<size_t>(scratch_elements) + 1, T{42});
-    ordered_all_reduce(*world.data, Matrix<const T>{parts.data(), {held, elements}}, kVirtualShards,
-                       Vector<T>{out.data(), {elements}}, Vector<T>{scratch.data(), {scratch_elements}},
-                       stream);
-    EXPECT_EQ(scratch.back(), T{42});
+    const Matrix<const float> own{parts.data(), {held, elements}};
+    OrderedSum exact(memory, "test", elements, kVirtualShards, *world.data);
+    exact.all_reduce(own, Vector<float>{out.data(), {elements}}, stream);
+    longest.all_reduce(own, Vector<float>{again.data(), {elements}}, stream);
+    EXPECT_EQ(again, out);
     int64_t wrong = 0;
     const int64_t step = elements > 2000 ? 13 : 1;
     for (int64_t i = 0; i < elements; i += step) {
-      std::vector<T> column;
-      for (int shard = 0; shard < kVirtualShards; ++shard) column.push_back(shard_value<T>(shard, i));
+      std::vector<float> column;
+      for (int shard = 0; shard < kVirtualShards; ++shard) column.push_back(shard_value<float>(shard, i));
       wrong += out[static_cast<size_t>(i)] != tree_sum(column);
     }
     EXPECT_EQ(wrong, 0) << "of " << elements << " at " << world.size() << " ranks";
@@ -63,11 +64,13 @@ void expect_ordered_sums(World& world) {
 
 inline void expect_ordered_scalar_sum(World& world) {
   Stream stream;
+  Memory memory;
   std::vector<double> all, own;
   for (int shard = 0; shard < kVirtualShards; ++shard) all.push_back(shard_value<double>(shard, 9));
   const auto held = kVirtualShards / world.size();
   own.assign(all.begin() + world.rank() * held, all.begin() + (world.rank() + 1) * held);
-  EXPECT_EQ(ordered_sum(*world.data, own, kVirtualShards, stream), tree_sum(all));
+  OrderedSum sum(memory, "test", 0, kVirtualShards, *world.data);
+  EXPECT_EQ(sum.total(own, stream), tree_sum(all));
 }
 
 }  // namespace orthant::testing
