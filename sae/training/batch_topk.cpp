@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -86,7 +87,8 @@ BatchSelected BatchTopKEncoder::encode(Matrix<const float> centred, int64_t firs
   }
   const BatchSelected selected =
       selection_.select(codes_.view(centred.shape[0]), first_row, keep, world, stream);
-  prefilter_ = kPrefilterShare * selected.smallest;
+  // From a value that is not finite no search for the next prefilter would end.
+  prefilter_ = std::isfinite(selected.smallest) ? kPrefilterShare * selected.smallest : -1.0f;
   return selected;
 }
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <tuple>
 
@@ -176,6 +177,17 @@ TEST(BatchTopK, KeepsNothingWhereNothingFiresAndRecovers) {
   EXPECT_EQ(selecting.selected().smallest, 0.0f);
   const Rows rows = random_rows(2, 1.0f);
   EXPECT_EQ(selecting.select(rows, 60), largest(rows, 60));
+}
+
+TEST(BatchTopK, EndsWhereValuesAreNotFiniteAndRecovers) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    Selecting batch(kRows * kWidth);
+    const Rows rows = random_rows(1, 1.0f);
+    batch.select(rows, 30);
+    batch.select(Rows(kRows * kWidth, bad), 30);
+    batch.select(Rows(kRows * kWidth, bad), 30);
+    EXPECT_EQ(batch.select(rows, 30), largest(rows, 30));
+  }
 }
 
 TEST(BatchTopK, GrowsWhereTiesLeaveNoOtherWay) {
