@@ -4,6 +4,8 @@
 #   launch/test.sh [ctest options]      for example: launch/test.sh -L world_2
 #   BUILD_DIR            where to build (default: build)
 #   ORTHANT_TEST_MODEL   a .gguf for the tests of a real model; otherwise SmolLM2 is fetched where there is a network
+#   ORTHANT_TEST_PYTHON  a python3 with tensorboard and sae_lens, which read what orthant writes; otherwise they are
+#                        fetched (6 GB, once) where there is a network; "none": their tests are skipped
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export BUILD_DIR=${BUILD_DIR:-build}
@@ -34,6 +36,24 @@ if [ -z "${ORTHANT_TEST_MODEL:-}" ]; then
     echo "test: the small model could not be fetched; tests that need it are skipped" >&2
   fi
 fi
+
+# The readers go to a folder of the build, so that nothing of the system's Python changes.
+fetch_readers() {
+  local folder=$BUILD_DIR/python
+  if [ ! -d "$folder" ]; then
+    echo "test: fetching tensorboard and sae_lens" >&2
+    rm -rf "$folder.new"
+    timeout 1200 python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --target "$folder.new" \
+      tensorboard 'sae-lens<7' >&2 && mv "$folder.new" "$folder" || return 1
+  fi
+  PYTHONPATH=$(realpath "$folder")${PYTHONPATH:+:$PYTHONPATH}
+  export PYTHONPATH
+}
+
+case "${ORTHANT_TEST_PYTHON:-}" in
+  none) unset ORTHANT_TEST_PYTHON ;;
+  "") fetch_readers || echo "test: tensorboard and sae_lens could not be fetched; tests that need them are skipped" >&2 ;;
+esac
 
 # Tests start mpirun themselves; as root, with more ranks than cores.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
