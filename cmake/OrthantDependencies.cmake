@@ -6,6 +6,7 @@ find_package(Protobuf REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json program_options)
 find_package(fmt REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 
 function(orthant_import name header library)
   string(REPLACE "::" "_" id ${name})

@@ -18,12 +18,13 @@ constexpr Names<Architecture, 4> kArchitectures = {{{Architecture::kTopK, "topk"
                                                     {Architecture::kBatchTopK, "batchtopk"},
                                                     {Architecture::kStandard, "standard"},
                                                     {Architecture::kJumpRelu, "jumprelu"}}};
-constexpr Names<InputScaling, 5> kScalings = {
+constexpr Names<InputScaling, 6> kScalings = {
     {{InputScaling::kNone, "none"},
      {InputScaling::kUnitMeanSquare, "unit_mean_square"},
      {InputScaling::kExpectedAverageOnlyIn, "expected_average_only_in"},
      {InputScaling::kConstantNormRescale, "constant_norm_rescale"},
-     {InputScaling::kLayerNorm, "layer_norm"}}};
+     {InputScaling::kLayerNorm, "layer_norm"},
+     {InputScaling::kWhiten, "whiten"}}};
 constexpr Names<kernels::DecoderNorm, 3> kDecoderNorms = {
     {{kernels::DecoderNorm::kFree, "free"},
      {kernels::DecoderNorm::kUnitBeforeStep, "unit_before_step"},

@@ -30,6 +30,7 @@ enum class InputScaling {
   kExpectedAverageOnlyIn,  // one scalar: mean norm becomes sqrt(d_model)
   kConstantNormRescale,    // each row to norm sqrt(d_model), undone on the output
   kLayerNorm,              // each row to mean 0 and standard deviation 1, undone on the output
+  kWhiten,                 // coordinates along the principal axes, of variance 1 each, undone on the output
 };
 
 enum class LossScale { kMean, kSumOverCoordinates };

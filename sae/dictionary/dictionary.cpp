@@ -1,7 +1,9 @@
 #include "sae/dictionary/dictionary.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "kernels/latent_step.h"
 #include "runtime/core/hash.h"
@@ -63,6 +65,34 @@ void fold_decoder_norms(Dictionary& dictionary) {
   dictionary.rescale_acts_by_decoder_norm = false;
 }
 
+void fold_whitening(Dictionary& dictionary) {
+  const Whitening& whitening = dictionary.whitening;
+  const int64_t width = dictionary.d_model;
+#pragma omp parallel
+  {
+    std::vector<float> folded(static_cast<size_t>(width));
+    const auto replace = [&](float* row, auto fold) {
+      fold(whitening, row, folded.data());
+      std::copy_n(folded.data(), width, row);
+    };
+#pragma omp for
+    for (int64_t i = 0; i < dictionary.local_latents(); ++i) {
+      replace(dictionary.decoder.view().row(i), unwhiten_direction);
+      replace(dictionary.encoder.view().row(i), unwhiten_functional);
+      if (dictionary.subtract_decoder_bias) continue;  // the mean is then a part of the decoder bias
+      const float* const encoder = dictionary.encoder.view().row(i);
+      double shift = 0.0;
+      for (int64_t c = 0; c < width; ++c) shift += static_cast<double>(encoder[c]) * whitening.mean.data()[c];
+      dictionary.encoder_bias.data()[i] -= static_cast<float>(shift);
+    }
+#pragma omp single
+    replace(dictionary.decoder_bias.data(), unwhiten_direction);
+  }
+  for (int64_t c = 0; c < width; ++c) dictionary.decoder_bias.data()[c] += whitening.mean.data()[c];
+  if (!dictionary.subtract_decoder_bias) dictionary.has_encoder_bias = true;
+  dictionary.whitening = {};
+}
+
 }  // namespace
 
 Dictionary allocate_dictionary(const Conventions& conventions, int64_t d_model, Share slice, Memory& memory) {
@@ -83,6 +113,8 @@ Dictionary allocate_dictionary(const Conventions& conventions, int64_t d_model, 
   d.decoder_bias = Tensor<float, 1>(memory, "weights", {d_model});
   d.thresholds = Tensor<float, 1>(memory, "weights",
                                   {conventions.architecture == Architecture::kJumpRelu ? slice.count : 0});
+  d.whitening =
+      Whitening(memory, "weights", conventions.input_scaling == InputScaling::kWhiten ? d_model : 0);
   return d;
 }
 
@@ -113,8 +145,10 @@ void fold_scaling(Dictionary& dictionary) {
     scale_all(dictionary.decoder_bias.view().span(), 1.0 / dictionary.input_scale);
     dictionary.input_scale = 1.0;
   }
+  if (dictionary.input_scaling == InputScaling::kWhiten) fold_whitening(dictionary);
   if (dictionary.input_scaling == InputScaling::kUnitMeanSquare ||
-      dictionary.input_scaling == InputScaling::kExpectedAverageOnlyIn) {
+      dictionary.input_scaling == InputScaling::kExpectedAverageOnlyIn ||
+      dictionary.input_scaling == InputScaling::kWhiten) {
     dictionary.input_scaling = InputScaling::kNone;
   }
 }

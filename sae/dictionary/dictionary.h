@@ -3,7 +3,7 @@
 //
 // Weights are latent-major: row i of encoder and decoder belong to latent slice.first + i. The decoder bias
 // and the scalars are the same on every rank. Parameters are "as trained": they work on x * input_scale,
-// which export folds away. Not thread-safe.
+// or on whitened inputs, which export folds away. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "runtime/core/share.h"
 #include "runtime/device/tensor.h"
 #include "sae/dictionary/conventions.h"
+#include "sae/dictionary/whitening.h"
 
 namespace orthant::sae {
 
@@ -39,6 +40,7 @@ struct Dictionary {
   double threshold = -1.0;
   // The scalar of unit_mean_square and expected_average_only_in; 1 otherwise.
   double input_scale = 1.0;
+  Whitening whitening;  // of whiten; else of width 0
 
   [[nodiscard]] int64_t local_latents() const { return slice.count; }
 };
@@ -51,7 +53,7 @@ struct Dictionary {
 void initialize_dictionary(Dictionary& dictionary, EncoderInit init, uint64_t seed);
 
 // Divides every encoder and decoder row so that the dictionary works on unscaled activations: after it
-// encode(x) equals what encode(input_scale * x) gave. Also folds decoder norms where
+// encode(x) equals what encode(input_scale * x), or that of whitened x, gave. Also folds decoder norms where
 // rescale_acts_by_decoder_norm: then selection needs none. Per-row scalings stay.
 void fold_scaling(Dictionary& dictionary);
 

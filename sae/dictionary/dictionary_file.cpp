@@ -118,6 +118,11 @@ std::vector<SafetensorsTensor> tensors_of(const Dictionary& d) {
   if (d.architecture == Architecture::kJumpRelu) {
     tensors.push_back({.name = "thresholds", .shape = {d.latents}});
   }
+  if (d.whitening.d_model() > 0) {
+    tensors.push_back({.name = "whitening_mean", .shape = {d.d_model}});
+    tensors.push_back({.name = "whitening_axes", .shape = {d.d_model, d.d_model}});
+    tensors.push_back({.name = "whitening_spread", .shape = {d.d_model}});
+  }
   return tensors;
 }
 
@@ -153,6 +158,11 @@ void write_dictionary_file(const Dictionary& d, const std::map<std::string, std:
   write_shards("decoder", d.decoder.view());
   if (d.architecture == Architecture::kJumpRelu) write_shards("thresholds", d.thresholds.view());
   write("decoder_bias", d.decoder_bias.data(), d.d_model);
+  if (d.whitening.d_model() > 0) {
+    write("whitening_mean", d.whitening.mean.data(), d.d_model);
+    write("whitening_axes", d.whitening.axes.data(), d.d_model * d.d_model);
+    write("whitening_spread", d.whitening.spread.data(), d.d_model);
+  }
   if (writer != nullptr) file.attempt([&] { writer->finish(); });
   file.agree(path, shards, stream);
 }
@@ -201,7 +211,15 @@ DictionaryFile read_dictionary_file(const std::string& path, Memory& memory, int
   read_rows("decoder", {c.latents, d_model}, d.decoder.view().span());
   if (c.architecture == Architecture::kJumpRelu)
     read_rows("thresholds", {c.latents}, d.thresholds.view().span());
-  reader.read(reader.entry("decoder_bias", std::vector<int64_t>{d_model}), d.decoder_bias.view().span());
+  const auto read_whole = [&](const char* name, std::vector<int64_t> shape, std::span<float> into) {
+    reader.read(reader.entry(name, shape), into);
+  };
+  read_whole("decoder_bias", {d_model}, d.decoder_bias.view().span());
+  if (c.input_scaling == InputScaling::kWhiten) {
+    read_whole("whitening_mean", {d_model}, d.whitening.mean.view().span());
+    read_whole("whitening_axes", {d_model, d_model}, d.whitening.axes.view().span());
+    read_whole("whitening_spread", {d_model}, d.whitening.spread.view().span());
+  }
   return file;
 }
 

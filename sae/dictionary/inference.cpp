@@ -25,20 +25,21 @@ Inference::Inference(Memory& memory, const Dictionary& dictionary, int64_t rows,
       rows_(rows),
       sum_(memory, dictionary.latents, dictionary.d_model, shards, virtual_shards),
       encoder_(memory, dictionary, rows, std::max<int64_t>(dictionary.k, 1), 0, shards, virtual_shards),
-      scaling_{Tensor<float, 1>(memory, "inference", {rows}), Tensor<float, 1>(memory, "inference", {rows})},
+      scaler_(memory, "inference", dictionary, rows),
       centred_(memory, "inference", {rows, dictionary.d_model}),
       codes_(memory, rows, first_capacity(dictionary, rows)) {
   pack();
 }
 
 void Inference::pack() {
+  scaler_.prepare(stream_);
   encoder_.pack(*dictionary_, stream_);
 }
 
 kernels::CodesView Inference::encode(Matrix<const float> x) {
   const Matrix<float> centred = centred_.view().rows(0, x.shape[0]);
   copy_bytes(centred.data, centred.device, x.data, x.device, x.bytes());
-  scale_input(*dictionary_, centred, scaling_);
+  scaler_.scale(centred, stream_);
   encoder_.center(*dictionary_, centred, centred);
   view_ = codes_.view(x.shape[0]);
   if (dictionary_->architecture == Architecture::kTopK) {
@@ -55,7 +56,7 @@ kernels::CodesView Inference::encode(Matrix<const float> x) {
 
 void Inference::decode(Matrix<float> out) {
   sum_.decode(view_, dictionary_->decoder.view(), dictionary_->decoder_bias.view(), out, stream_);
-  unscale_output(*dictionary_, out, scaling_);
+  scaler_.unscale(out, stream_);
 }
 
 }  // namespace orthant::sae

@@ -33,7 +33,7 @@ class Inference {
   int64_t rows_;
   ShardSum sum_;
   ShardEncoder encoder_;
-  RowScaling scaling_;
+  InputScaler scaler_;
   Tensor<float, 2> centred_;
   kernels::Codes codes_;
   kernels::CodesView view_;

@@ -11,6 +11,11 @@ namespace orthant::sae {
 namespace {
 
 constexpr int64_t kPresampleBlock = 1024;
+constexpr int64_t kWhitenedRows = 1024;  // at once
+
+bool scales_rows(InputScaling scaling) {
+  return scaling == InputScaling::kLayerNorm || scaling == InputScaling::kConstantNormRescale;
+}
 
 void scale_row(InputScaling scaling, std::span<float> row, float& mean, float& deviation) {
   const double width = static_cast<double>(row.size());
@@ -33,36 +38,86 @@ void scale_row(InputScaling scaling, std::span<float> row, float& mean, float& d
 
 }  // namespace
 
-bool scales_rows(InputScaling scaling) {
-  return scaling == InputScaling::kLayerNorm || scaling == InputScaling::kConstantNormRescale;
+InputScaler::InputScaler(Memory& memory, std::string_view segment, const Dictionary& dictionary, int64_t rows)
+    : dictionary_(&dictionary),
+      mean_(memory, segment, {scales_rows(dictionary.input_scaling) ? rows : 0}),
+      deviation_(memory, segment, {scales_rows(dictionary.input_scaling) ? rows : 0}) {
+  if (!whitens()) return;
+  const int64_t width = dictionary.d_model;
+  whiten_ = kernels::PackedWeights(memory, segment, width, width);
+  unwhiten_ = kernels::PackedWeights(memory, segment, width, width);
+  factors_ = Tensor<float, 2>(memory, segment, {width, width});
+  block_ = Tensor<float, 2>(memory, segment, {std::min(rows, kWhitenedRows), width});
 }
 
-void scale_input(const Dictionary& dictionary, Matrix<float> x, RowScaling& scaling) {
+void InputScaler::prepare(Stream& stream) {
+  if (!whitens()) return;
+  const Whitening& whitening = dictionary_->whitening;
+  const Matrix<float> factors = factors_.view();
+  const Matrix<const float> axes = whitening.axes.view();
+  const float* const spread = whitening.spread.data();
+  for (int64_t i = 0; i < factors.shape[0]; ++i) {
+    for (int64_t c = 0; c < factors.shape[1]; ++c) factors.row(i)[c] = axes.row(i)[c] / spread[i];
+  }
+  whiten_.pack(factors, stream);
+  for (int64_t c = 0; c < factors.shape[0]; ++c) {
+    for (int64_t i = 0; i < factors.shape[1]; ++i) factors.row(c)[i] = axes.row(i)[c] * spread[i];
+  }
+  unwhiten_.pack(factors, stream);
+}
+
+void InputScaler::multiply(const kernels::PackedWeights& weights, Matrix<float> x, Stream& stream) {
+  for (int64_t first = 0; first < x.shape[0]; first += block_.shape()[0]) {
+    const Matrix<float> rows = x.rows(first, std::min(block_.shape()[0], x.shape[0] - first));
+    const Matrix<float> copy = block_.view().rows(0, rows.shape[0]);
+    copy_bytes(copy.data, copy.device, rows.data, rows.device, rows.bytes());
+    kernels::matmul_nt(copy, weights, rows, stream);
+  }
+}
+
+void InputScaler::scale(Matrix<float> x, Stream& stream) {
   const auto width = static_cast<size_t>(x.shape[1]);
-  if (scales_rows(dictionary.input_scaling)) {
+  if (scales_rows(dictionary_->input_scaling)) {
 #pragma omp parallel for
     for (int64_t r = 0; r < x.shape[0]; ++r) {
-      scale_row(dictionary.input_scaling, {x.row(r), width}, scaling.mean.data()[r],
-                scaling.deviation.data()[r]);
+      scale_row(dictionary_->input_scaling, {x.row(r), width}, mean_.data()[r], deviation_.data()[r]);
     }
     return;
   }
-  if (dictionary.input_scale == 1.0) return;
-  const auto factor = static_cast<float>(dictionary.input_scale);
+  if (whitens()) {
+    const float* const mean = dictionary_->whitening.mean.data();
+#pragma omp parallel for
+    for (int64_t r = 0; r < x.shape[0]; ++r) {
+      for (size_t c = 0; c < width; ++c) x.row(r)[c] -= mean[c];
+    }
+    multiply(whiten_, x, stream);
+    return;
+  }
+  if (dictionary_->input_scale == 1.0) return;
+  const auto factor = static_cast<float>(dictionary_->input_scale);
 #pragma omp parallel for
   for (int64_t r = 0; r < x.shape[0]; ++r) {
     for (float& value : std::span<float>(x.row(r), width)) value *= factor;
   }
 }
 
-void unscale_output(const Dictionary& dictionary, Matrix<float> x, const RowScaling& scaling) {
-  const bool rows = scales_rows(dictionary.input_scaling);
-  if (!rows && dictionary.input_scale == 1.0) return;
-  const auto factor = static_cast<float>(1.0 / dictionary.input_scale);
+void InputScaler::unscale(Matrix<float> x, Stream& stream) {
+  if (whitens()) {
+    multiply(unwhiten_, x, stream);
+    const float* const mean = dictionary_->whitening.mean.data();
+#pragma omp parallel for
+    for (int64_t r = 0; r < x.shape[0]; ++r) {
+      for (int64_t c = 0; c < x.shape[1]; ++c) x.row(r)[c] += mean[c];
+    }
+    return;
+  }
+  const bool rows = scales_rows(dictionary_->input_scaling);
+  if (!rows && dictionary_->input_scale == 1.0) return;
+  const auto factor = static_cast<float>(1.0 / dictionary_->input_scale);
 #pragma omp parallel for
   for (int64_t r = 0; r < x.shape[0]; ++r) {
-    const float scale = rows ? scaling.deviation.data()[r] : factor;
-    const float mean = rows ? scaling.mean.data()[r] : 0.0f;
+    const float scale = rows ? deviation_.data()[r] : factor;
+    const float mean = rows ? mean_.data()[r] : 0.0f;
     float* row = x.row(r);
     for (int64_t c = 0; c < x.shape[1]; ++c) row[c] = row[c] * scale + mean;
   }

@@ -1,25 +1,37 @@
 // Scaling of the encoder's input and of what it reconstructs. Row by row; independent of ranks and threads.
 #pragma once
 
-#include "runtime/comm/control_group.h"
+#include "kernels/gemm.h"
 #include "runtime/job/activation_source.h"
 #include "sae/dictionary/dictionary.h"
 
 namespace orthant::sae {
 
-// What per-row scaling took away: x = scaled * deviation + mean.
-struct RowScaling {
-  Tensor<float, 1> mean;       // [rows]
-  Tensor<float, 1> deviation;  // [rows]
+// The scaling of one dictionary at work on batches. Allocated at construction; not thread-safe.
+class InputScaler {
+ public:
+  // Batches of at most `rows` rows. The dictionary outlives this.
+  InputScaler(Memory& memory, std::string_view segment, const Dictionary& dictionary, int64_t rows);
+  // Before the first batch and whenever the dictionary's whitening has changed.
+  void prepare(Stream& stream);
+
+  // x becomes what the dictionary is trained on.
+  void scale(Matrix<float> x /* [rows, d_model] */, Stream& stream);
+  // The inverse, for reconstructions of the rows that were scaled last.
+  void unscale(Matrix<float> x /* [rows, d_model] */, Stream& stream);
+
+ private:
+  [[nodiscard]] bool whitens() const { return dictionary_->whitening.d_model() > 0; }
+  void multiply(const kernels::PackedWeights& weights, Matrix<float> x, Stream& stream);
+
+  const Dictionary* dictionary_;
+  Tensor<float, 1> mean_;            // [rows] that scaling of rows took away: x = scaled * deviation + mean
+  Tensor<float, 1> deviation_;       // [rows]
+  kernels::PackedWeights whiten_;    // [d_model, d_model], where the input is whitened
+  kernels::PackedWeights unwhiten_;  // [d_model, d_model]
+  Tensor<float, 2> factors_;         // [d_model, d_model] on their way into the packed ones
+  Tensor<float, 2> block_;           // [some rows, d_model] before they are whitened
 };
-
-[[nodiscard]] bool scales_rows(InputScaling scaling);
-
-// x becomes what the dictionary is trained on. `scaling` is written for per-row kinds only.
-void scale_input(const Dictionary& dictionary, Matrix<float> x /* [rows, d_model] */, RowScaling& scaling);
-// The inverse, for reconstructions.
-void unscale_output(const Dictionary& dictionary, Matrix<float> x /* [rows, d_model] */,
-                    const RowScaling& scaling);
 
 // What one pass over a presample of the training rows gives.
 struct PresampleStatistics {

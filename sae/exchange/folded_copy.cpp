@@ -27,6 +27,16 @@ double squared_norm(const float* row, int64_t width) {
   return sum;
 }
 
+std::vector<double> whitened(const Whitening& whitening, const std::vector<double>& x) {
+  std::vector<double> along(x.size(), 0.0);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float* const axis = whitening.axes.view().row(static_cast<int64_t>(i));
+    for (size_t c = 0; c < x.size(); ++c) along[i] += axis[c] * (x[c] - whitening.mean.data()[c]);
+    along[i] /= whitening.spread.data()[i];
+  }
+  return along;
+}
+
 // The row as the encoder meets it: scaled, then without the decoder bias.
 std::vector<double> encoder_input(const Dictionary& dictionary, const float* row) {
   const int64_t width = dictionary.d_model;
@@ -43,6 +53,8 @@ std::vector<double> encoder_input(const Dictionary& dictionary, const float* row
   } else if (dictionary.input_scaling == InputScaling::kConstantNormRescale) {
     const double factor = std::sqrt(static_cast<double>(width) / squared_norm(row, width));
     for (double& value : x) value *= factor;
+  } else if (dictionary.input_scaling == InputScaling::kWhiten) {
+    x = whitened(dictionary.whitening, x);
   } else {
     for (double& value : x) value *= dictionary.input_scale;
   }
@@ -153,6 +165,8 @@ Dictionary folded_copy(const Dictionary& dictionary, Memory& memory) {
   copy.has_encoder_bias = dictionary.has_encoder_bias;
   copy.threshold = dictionary.threshold;
   copy.input_scale = dictionary.input_scale;
+  copy.whitening = Whitening(memory, "export", dictionary.whitening.d_model());
+  copy_whitening(dictionary.whitening, copy.whitening);
   fold_scaling(copy);
   return copy;
 }
@@ -196,6 +210,10 @@ Tensor<float, 2> fixture_activations(const Dictionary& dictionary, int64_t rows,
       for (size_t c = 0; c < sum.size(); ++c) sum[c] += magnitude * decoder[c];
     }
     for (size_t c = 0; c < sum.size(); ++c) row[c] = static_cast<float>(sum[c] / dictionary.input_scale);
+    if (dictionary.input_scaling != InputScaling::kWhiten) continue;
+    const std::vector<float> scaled(row, row + sum.size());
+    unwhiten_direction(dictionary.whitening, scaled.data(), row);
+    for (size_t c = 0; c < sum.size(); ++c) row[c] += dictionary.whitening.mean.data()[c];
   }
   return activations;
 }

@@ -45,6 +45,7 @@ Dictionary slice_of(const Dictionary& whole, Share slice, Memory& memory) {
   copy_rows(part.thresholds, whole.thresholds);
   copy_bytes(part.decoder_bias.data(), kCpu, whole.decoder_bias.data(), kCpu,
              whole.decoder_bias.view().bytes());
+  copy_whitening(whole.whitening, part.whitening);
   return part;
 }
 

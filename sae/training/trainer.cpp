@@ -30,11 +30,6 @@ int64_t main_entries(const Conventions& c, int64_t local_latents, int64_t rows, 
   return std::min(c.k, local_latents) * rows;
 }
 
-RowScaling row_scaling(Memory& memory, const Conventions& c, int64_t rows) {
-  const int64_t scaled = scales_rows(c.input_scaling) ? rows : 0;
-  return {Tensor<float, 1>(memory, "batch", {scaled}), Tensor<float, 1>(memory, "batch", {scaled})};
-}
-
 std::vector<Share> slices_of(int64_t latents, int shards, int virtual_shards) {
   std::vector<Share> slices;
   for (int s = 0; s < shards; ++s) slices.push_back(latent_slice(latents, shards, s, virtual_shards));
@@ -64,7 +59,7 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
                  batch_),
       optimizer_(memory, dictionary_, config_.conventions, config_.data_parallel,
                  is_dense(config_.conventions), *grid.data, sum_),
-      scaling_(row_scaling(memory, config_.conventions, own_rows_.count)),
+      scaler_(memory, "batch", dictionary_, own_rows_.count),
       x_(memory, "batch", {own_rows_.count, d_model}),
       centred_(memory, "batch", {exchange_.held_rows().count, d_model}),
       gradient_(memory, "batch", {exchange_.held_rows().count, d_model}),
@@ -162,7 +157,7 @@ void Trainer::read_batch(ActivationSource& source) {
   if (shards.size() > 1) {
     shards.all_gather_uneven(x_.view().row(mine.first), x_.data(), read_counts_, Dtype::kF32, stream_);
   }
-  scale_input(dictionary_, x_.view(), scaling_);
+  scaler_.scale(x_.view(), stream_);
   encoder_.center(dictionary_, x_.view(), exchange_.own(centred_.view()));
 }
 

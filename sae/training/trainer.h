@@ -143,7 +143,7 @@ class Trainer : public Checkpointable {
   std::unique_ptr<OrthogonalityPenalty> penalty_;
   std::optional<LatentPartition> partition_;  // of the penalty
 
-  RowScaling scaling_;
+  InputScaler scaler_;
   Tensor<float, 2> x_;                // [own rows, d_model] scaled
   Tensor<float, 2> centred_;          // [held rows, d_model]
   Tensor<float, 2> gradient_;         // [held rows, d_model] of the reconstruction

@@ -9,7 +9,7 @@
 namespace orthant::sae {
 namespace {
 
-// Rows of the presample that fixes the input scale.
+// Rows of the presample that fixes the input scale or the whitening.
 constexpr int64_t kPresampleRows = 32768;
 enum Scalar { kThreshold, kInputScale, kStep, kScalars };  // what is kept in the tensor "scalars"
 
@@ -24,14 +24,18 @@ void Trainer::initialize(ActivationSource& source) {
     dictionary_.input_scale =
         input_scale_of(c.input_scaling, presample(source, kPresampleRows, *world_->data), d_model_);
   }
+  if (c.input_scaling == InputScaling::kWhiten) {
+    find_whitening(source, kPresampleRows, *world_->data, dictionary_.whitening);
+  }
+  scaler_.prepare(stream_);
   if (c.decoder_bias_init == DecoderBiasInit::kZero) return;
   // Every rank reads the whole first batch once, so that all get the same bits.
   Memory memory;
   Tensor<float, 2> first(memory, "initialization", {config_.batch_tokens, d_model_});
   source.read(Split::kTrain, 0, first.view(), nullptr);
-  RowScaling scaling{Tensor<float, 1>(memory, "initialization", {config_.batch_tokens}),
-                     Tensor<float, 1>(memory, "initialization", {config_.batch_tokens})};
-  scale_input(dictionary_, first.view(), scaling);
+  InputScaler scaler(memory, "initialization", dictionary_, config_.batch_tokens);
+  scaler.prepare(stream_);
+  scaler.scale(first.view(), stream_);
   const std::vector<double> point =
       c.decoder_bias_init == DecoderBiasInit::kMean ? mean_row(first.view()) : geometric_median(first.view());
   for (int64_t i = 0; i < d_model_; ++i) {
@@ -47,6 +51,15 @@ void Trainer::initialize_from(const Dictionary& start) {
                  .why = fmt::format("{} of width {} are configured", dictionary_.latents, d_model_),
                  .suggestion = "Set sae.latents to match, or train on activations of that width."});
   }
+  if (start.whitening.d_model() != dictionary_.whitening.d_model()) {
+    throw Error(
+        ExitCode::kConfig,
+        {.problem = fmt::format("the dictionary of --init has sae.normalize_activations = {}",
+                                name_of(start.input_scaling)),
+         .why = fmt::format("{} is configured, and whitened weights mean nothing without their whitening",
+                            name_of(dictionary_.input_scaling)),
+         .suggestion = "Set sae.normalize_activations to match."});
+  }
   const int64_t first = dictionary_.slice.first - start.slice.first;
   const auto take = [&](auto& into, const auto& from) {
     const auto part = from.view().rows(first, dictionary_.slice.count);
@@ -59,6 +72,8 @@ void Trainer::initialize_from(const Dictionary& start) {
              start.decoder_bias.view().bytes());
   dictionary_.threshold = start.threshold;
   dictionary_.input_scale = start.input_scale;
+  copy_whitening(start.whitening, dictionary_.whitening);
+  scaler_.prepare(stream_);
 }
 
 std::vector<TensorSlice> Trainer::state() {
@@ -76,22 +91,28 @@ std::vector<TensorSlice> Trainer::state() {
                        .data = data,
                        .writes = first_replica};
   };
+  const auto replicated = [&](const char* name, void* data, std::vector<int64_t> shape) {
+    const int64_t rows = shape[0];
+    return TensorSlice{
+        .name = name, .shape = std::move(shape), .rows = rows, .data = data, .writes = first_rank};
+  };
   std::vector<TensorSlice> slices = {
       latents("encoder", dictionary_.encoder.data(), Dtype::kF32, {dictionary_.latents, d_model_}),
       latents("decoder", dictionary_.decoder.data(), Dtype::kF32, {dictionary_.latents, d_model_}),
       latents("encoder_bias", dictionary_.encoder_bias.data(), Dtype::kF32, {dictionary_.latents}),
       latents("tokens_since_fired", dead_.tokens_since_fired().data, Dtype::kI64, {dictionary_.latents}),
-      {.name = "decoder_bias",
-       .shape = {d_model_},
-       .rows = d_model_,
-       .data = dictionary_.decoder_bias.data(),
-       .writes = first_rank},
+      replicated("decoder_bias", dictionary_.decoder_bias.data(), {d_model_}),
       {.name = "scalars",
        .dtype = Dtype::kF64,
        .shape = {kScalars},
        .rows = kScalars,
        .data = scalars_.data(),
        .writes = first_rank}};
+  if (Whitening& whitening = dictionary_.whitening; whitening.d_model() > 0) {
+    slices.push_back(replicated("whitening.mean", whitening.mean.data(), {d_model_}));
+    slices.push_back(replicated("whitening.axes", whitening.axes.data(), {d_model_, d_model_}));
+    slices.push_back(replicated("whitening.spread", whitening.spread.data(), {d_model_}));
+  }
   for (TensorSlice& slice : optimizer_.state(dictionary_, first_rank)) slices.push_back(std::move(slice));
   return slices;
 }
@@ -100,6 +121,7 @@ void Trainer::after_load() {
   dictionary_.threshold = scalars_[kThreshold];
   dictionary_.input_scale = scalars_[kInputScale];
   steps_done_ = static_cast<int64_t>(scalars_[kStep]);
+  scaler_.prepare(stream_);
 }
 
 }  // namespace orthant::sae

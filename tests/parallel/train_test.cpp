@@ -118,8 +118,9 @@ std::vector<int32_t> selected(Training& training, const sae::TrainerConfig& conf
   Stream stream;
   Tensor<float, 2> x(memory, "test", {rows.count, kSmallWidth});
   training.source.read(Split::kTrain, rows.first, x.view(), nullptr);
-  sae::RowScaling scaling;
-  sae::scale_input(d, x.view(), scaling);
+  sae::InputScaler scaler(memory, "test", d, x.view().shape[0]);
+  scaler.prepare(stream);
+  scaler.scale(x.view(), stream);
   sae::ShardEncoder encoder(memory, d, rows.count, d.k, 0, *training.grid.dictionary, config.virtual_shards);
   encoder.pack(d, stream);
   encoder.center(d, x.view(), x.view());

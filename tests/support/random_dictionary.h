@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <vector>
 
 #include "runtime/core/rng.h"
 #include "sae/dictionary/dictionary.h"
@@ -25,6 +26,26 @@ inline void fill_normal(std::span<float> values, uint32_t stream, double mean, d
   }
 }
 
+// A rotation that leaves no coordinate alone, and spreads from 0.4 up.
+inline void fill_whitening(sae::Whitening& whitening) {
+  const int64_t width = whitening.d_model();
+  fill_normal(whitening.mean.view().span(), 16, 0.3, 1.0);
+  std::vector<double> reflected(static_cast<size_t>(width));
+  double squares = 0.0;
+  for (int64_t c = 0; c < width; ++c) {
+    reflected[static_cast<size_t>(c)] = random_normal(5, Purpose::kTest, 17, static_cast<uint64_t>(c));
+    squares += reflected[static_cast<size_t>(c)] * reflected[static_cast<size_t>(c)];
+  }
+  for (int64_t i = 0; i < width; ++i) {
+    whitening.spread.data()[i] = 0.4f + 0.1f * static_cast<float>(width - i);
+    for (int64_t c = 0; c < width; ++c) {
+      const double part =
+          2.0 * reflected[static_cast<size_t>(i)] * reflected[static_cast<size_t>(c)] / squares;
+      whitening.axes.view().row(i)[c] = static_cast<float>((i == c ? 1.0 : 0.0) - part);
+    }
+  }
+}
+
 inline sae::Dictionary random_dictionary(const RandomDictionarySpec& spec, Memory& memory) {
   sae::Conventions conventions;
   conventions.architecture = spec.architecture;
@@ -44,6 +65,7 @@ inline sae::Dictionary random_dictionary(const RandomDictionarySpec& spec, Memor
   if (spec.architecture == sae::Architecture::kBatchTopK) d.threshold = 0.8;
   if (spec.input_scaling == sae::InputScaling::kUnitMeanSquare) d.input_scale = 0.037;
   if (spec.input_scaling == sae::InputScaling::kExpectedAverageOnlyIn) d.input_scale = 5.3;
+  if (spec.input_scaling == sae::InputScaling::kWhiten) fill_whitening(d.whitening);
   return d;
 }
 

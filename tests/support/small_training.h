@@ -19,6 +19,7 @@ struct TrainingMesh {
   int threads = 1;
   int micro_batches = 1;
   kernels::Precision precision = kernels::Precision::kF32;
+  std::string input_scaling = {};  // none: the preset's
 };
 
 inline Synthetic small_synthetic() {
@@ -40,6 +41,7 @@ inline sae::TrainerConfig small_training(const std::string& preset, const Traini
   dictionary.set_auxk(20);
   dictionary.set_dead_feature_threshold(kSmallBatch);
   dictionary.mutable_orthogonality()->set_chunk(50);
+  if (!mesh.input_scaling.empty()) dictionary.set_normalize_activations(mesh.input_scaling);
   sae::Train train;
   train.set_lr(3e-3);
   train.set_lr_warm_up_steps(2);

@@ -76,6 +76,12 @@ std::vector<double> reconstruct(const Dictionary& d, const sae::DenseLatents& z,
     for (int64_t c = 0; c < d.d_model; ++c) sum[static_cast<size_t>(c)] += value * decoder[c];
   }
   for (double& value : sum) value /= d.input_scale;
+  if (d.input_scaling == InputScaling::kWhiten && !folded_units) {
+    const std::vector<float> scaled(sum.begin(), sum.end());
+    std::vector<float> raw(sum.size());
+    sae::unwhiten_direction(d.whitening, scaled.data(), raw.data());
+    for (size_t c = 0; c < sum.size(); ++c) sum[c] = double{raw[c]} + d.whitening.mean.data()[c];
+  }
   return sum;
 }
 
@@ -104,7 +110,8 @@ INSTANTIATE_TEST_SUITE_P(
                                          Architecture::kStandard, Architecture::kJumpRelu),
                        ::testing::Values(InputScaling::kNone, InputScaling::kUnitMeanSquare,
                                          InputScaling::kExpectedAverageOnlyIn,
-                                         InputScaling::kConstantNormRescale, InputScaling::kLayerNorm),
+                                         InputScaling::kConstantNormRescale, InputScaling::kLayerNorm,
+                                         InputScaling::kWhiten),
                        ::testing::Bool(), ::testing::Bool()),
     [](const auto& given) {
       return std::string(name_of(std::get<0>(given.param))) + "_" +

@@ -83,6 +83,7 @@ std::vector<RandomDictionarySpec> exported_specs() {
           {.architecture = Architecture::kBatchTopK, .input_scaling = InputScaling::kUnitMeanSquare},
           {.architecture = Architecture::kBatchTopK, .input_scaling = InputScaling::kLayerNorm},
           {.architecture = Architecture::kStandard, .input_scaling = InputScaling::kExpectedAverageOnlyIn},
+          {.architecture = Architecture::kTopK, .input_scaling = InputScaling::kWhiten},
           {.architecture = Architecture::kJumpRelu, .subtract_decoder_bias = false}};
 }
 

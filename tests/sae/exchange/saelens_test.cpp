@@ -70,8 +70,9 @@ class SaelensDirectory : public ::testing::Test {
 TEST_F(SaelensDirectory, EveryArchitectureAndScalingReloadsToEqualLatents) {
   for (const Architecture architecture :
        {Architecture::kTopK, Architecture::kBatchTopK, Architecture::kStandard, Architecture::kJumpRelu}) {
-    for (const InputScaling scaling : {InputScaling::kNone, InputScaling::kUnitMeanSquare,
-                                       InputScaling::kLayerNorm, InputScaling::kConstantNormRescale}) {
+    for (const InputScaling scaling :
+         {InputScaling::kNone, InputScaling::kUnitMeanSquare, InputScaling::kLayerNorm,
+          InputScaling::kConstantNormRescale, InputScaling::kWhiten}) {
       for (const bool subtract : {true, false}) {
         RandomDictionarySpec spec{.architecture = architecture, .input_scaling = scaling};
         spec.subtract_decoder_bias = subtract;

@@ -237,6 +237,27 @@ TEST_P(Bf16, LearnsAsMuchAsF32) {
   EXPECT_NEAR(explained(found), explained(exact), 0.01);
 }
 
+Mesh whitened(MeshShape shape, DataParallel way = DataParallel::kCodes) {
+  return {.shape = shape, .way = way, .input_scaling = "whiten"};
+}
+
+TEST(Whitened, IsTheSameToTheBitWhenDeterministic) {
+  const Outcome alone = train("ortsae", whitened({1, 1}), 12, 20);
+  EXPECT_NE(alone.sha256, train("ortsae", {{1, 1}}, 12, 20).sha256);
+  for (const MeshShape& shape : {MeshShape{1, 2}, MeshShape{1, 3}, MeshShape{2, 2}}) {
+    EXPECT_EQ(train("ortsae", whitened(shape), 12, 20).state, alone.state)
+        << shape.data << "x" << shape.dictionary;
+  }
+}
+
+TEST(Whitened, ContinuesAsIfNeverInterrupted) {
+  for (const Mesh& mesh : {whitened({1, 2}), whitened({2, 1}, DataParallel::kGradients)}) {
+    const Outcome whole = train("ortsae", mesh, 0, 20);
+    const Outcome first = train("ortsae", mesh, 0, 20, 9);
+    EXPECT_EQ(train("ortsae", mesh, 0, 20, 0, &first.state).state, whole.state);
+  }
+}
+
 TEST(Trainer, SplitsThePenaltyOverTheWholeWorld) {
   const Outcome sharded = train("ortsae", {{2, 2}}, 0, 2);
   // 3 chunks of 44 latents over 4 ranks, dealt by whole rows.
