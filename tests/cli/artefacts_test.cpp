@@ -7,19 +7,20 @@
 #include <boost/json/parse.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
-#include "runtime/storage/activation_store.h"
 #include "runtime/storage/file.h"
 #include "runtime/storage/npy.h"
 #include "runtime/storage/safetensors.h"
+#include "tests/support/damage_file.h"
+#include "tests/support/small_store.h"
 #include "tests/support/temp_dir.h"
 
 namespace orthant {
 namespace {
 
 namespace json = boost::json;
+using testing::flip_middle_byte;
 using testing::TempDir;
 
 struct Answer {
@@ -39,15 +40,6 @@ Answer orthant(const std::string& arguments) {
   const int status = pclose(pipe);
   answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return answer;
-}
-
-void flip_middle_byte(const std::string& file) {
-  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
-  const auto middle = static_cast<std::streamoff>(std::filesystem::file_size(file) / 2);
-  stream.seekg(middle);
-  const auto byte = static_cast<char>(stream.get() ^ 0x10);
-  stream.seekp(middle);
-  stream.put(byte);
 }
 
 std::string training(const std::string& run) {
@@ -140,25 +132,9 @@ TEST(Artefacts, AbsentAndUnknownPathsHaveTheirCodes) {
   EXPECT_EQ(orthant("verify").code, 64);
 }
 
-// A store of 3000 rows of width 5 whose elements are their own numbers, exact in every element type used.
 std::string small_store(const TempDir& folder, Dtype dtype) {
   std::string path = folder.file("store");
-  const StoreDescription description{
-      .rows = 3000, .d_model = 5, .dtype = dtype, .provenance = {}, .shard_bytes = 0};
-  Memory memory;
-  StoreWriter writer(path, description, memory);
-  writer.begin(0);
-  std::vector<float> rows(3000 * 5);
-  RowLabels labels;
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<float>(i % 128);
-  for (int r = 0; r < 3000; ++r) {
-    labels.token_ids.push_back(r + 7);
-    labels.positions.push_back(r % 100);
-    labels.documents.push_back(r / 100);
-  }
-  writer.append({rows.data(), {3000, 5}}, labels);
-  writer.publish();
-  (void)seal_store(path, description);
+  testing::write_small_store(path, 3000, 5, dtype);
   return path;
 }
 

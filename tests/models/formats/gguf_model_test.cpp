@@ -10,9 +10,11 @@
 
 #include "models/formats/rope_factors.h"
 #include "runtime/core/error.h"
+#include "tests/support/code_of.h"
 #include "tests/support/gguf_builder.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_model.h"
+#include "tests/support/tiny_gguf.h"
 #include "tests/support/tiny_models.h"
 
 namespace orthant {
@@ -24,83 +26,15 @@ using ::testing::HasSubstr;
 using testing::TempDir;
 using testing::TinyTensor;
 
-std::string gguf_name(std::string name) {
-  const std::pair<std::string, std::string> replacements[] = {{"model.embed_tokens", "token_embd"},
-                                                              {"model.norm", "output_norm"},
-                                                              {"lm_head", "output"},
-                                                              {"model.layers.", "blk."},
-                                                              {"post_attention_layernorm", "ffn_norm"},
-                                                              {"input_layernorm", "attn_norm"},
-                                                              {"self_attn.q_proj", "attn_q"},
-                                                              {"self_attn.k_proj", "attn_k"},
-                                                              {"self_attn.v_proj", "attn_v"},
-                                                              {"self_attn.o_proj", "attn_output"},
-                                                              {"mlp.gate_proj", "ffn_gate"},
-                                                              {"mlp.up_proj", "ffn_up"},
-                                                              {"mlp.down_proj", "ffn_down"}};
-  for (const auto& [from, to] : replacements) {
-    if (const auto at = name.find(from); at != std::string::npos) name.replace(at, from.size(), to);
-  }
-  return name;
-}
-
-// The converter's direction: (2, half) rows of a head become (half, 2).
-std::vector<float> interleaved(const TinyTensor& tensor, int64_t head_dim) {
-  const int64_t columns = static_cast<int64_t>(tensor.values.size()) / tensor.shape.front();
-  std::vector<float> result(tensor.values.size());
-  for (int64_t head = 0; head < tensor.shape.front() / head_dim; ++head) {
-    for (int64_t part = 0; part < 2; ++part) {
-      for (int64_t pair = 0; pair < head_dim / 2; ++pair) {
-        for (int64_t c = 0; c < columns; ++c) {
-          result[(head * head_dim + pair * 2 + part) * columns + c] =
-              tensor.values[(head * head_dim + part * head_dim / 2 + pair) * columns + c];
-        }
-      }
-    }
-  }
-  return result;
-}
-
-GgufBuilder metadata(const ModelConfig& config) {
-  const std::string prefix = config.architecture + ".";
-  GgufBuilder builder;
-  builder.value("general.architecture", config.architecture)
-      .value("general.name", config.name)
-      .value(prefix + "embedding_length", static_cast<uint32_t>(config.d_model))
-      .value(prefix + "block_count", static_cast<uint32_t>(config.layers))
-      .value(prefix + "attention.head_count", static_cast<uint32_t>(config.heads))
-      .value(prefix + "attention.head_count_kv", static_cast<uint32_t>(config.kv_heads))
-      .value(prefix + "feed_forward_length", static_cast<uint32_t>(config.d_mlp))
-      .value(prefix + "context_length", static_cast<uint32_t>(config.context_length))
-      .value(prefix + "rope.freq_base", static_cast<float>(config.rope_theta))
-      .value(prefix + "attention.layer_norm_rms_epsilon", config.rms_epsilon);
-  return builder;
-}
-
-void add_weights(GgufBuilder& builder, const ModelConfig& config, const testing::TinyWeights& weights) {
-  for (const auto& [name, tensor] : weights) {
-    const bool rotated = config.architecture == "llama" && (name.find("q_proj") != std::string::npos ||
-                                                            name.find("k_proj") != std::string::npos);
-    builder.tensor_f32(gguf_name(name), tensor.shape,
-                       rotated ? interleaved(tensor, config.head_dim) : tensor.values);
-  }
-}
-
 std::string write_tiny(const TempDir& directory, const ModelConfig& config) {
-  GgufBuilder builder = metadata(config);
-  add_weights(builder, config, testing::tiny_weights(config));
+  GgufBuilder builder = testing::gguf_metadata(config);
+  testing::add_gguf_weights(builder, config, testing::tiny_weights(config));
   builder.write(directory.file("tiny.gguf"));
   return directory.file("tiny.gguf");
 }
 
 ExitCode code_of(const std::string& path, std::string* message = nullptr) {
-  try {
-    (void)models::open_gguf_model(path);
-  } catch (const Error& error) {
-    if (message != nullptr) *message = error.what();
-    return error.code();
-  }
-  return ExitCode::kDone;
+  return testing::code_of([&] { (void)models::open_gguf_model(path); }, message);
 }
 
 void expect_weights(const models::ModelFile& file, const testing::TinyWeights& weights) {
@@ -165,9 +99,9 @@ TEST(GgufModel, Llama3ScalingIsRecoveredFromItsTable) {
   config.head_dim = 64;
   const models::RopeScaling scaling{.factor = 8.0};
   const auto divisors = models::rope_divisors(scaling, config.rope_theta, config.head_dim);
-  GgufBuilder builder = metadata(config);
+  GgufBuilder builder = testing::gguf_metadata(config);
   builder.value("llama.attention.key_length", uint32_t{64});
-  add_weights(builder, config, testing::tiny_weights(config));
+  testing::add_gguf_weights(builder, config, testing::tiny_weights(config));
   builder.tensor_f32("rope_freqs.weight", {32}, std::vector<float>(divisors.begin(), divisors.end()));
   builder.write(directory.file("scaled.gguf"));
   const auto file = models::open_gguf_model(directory.file("scaled.gguf"));
@@ -179,9 +113,9 @@ TEST(GgufModel, Llama3ScalingIsRecoveredFromItsTable) {
 TEST(GgufModel, LinearScalingDividesEveryFrequency) {
   const TempDir directory;
   const ModelConfig config = testing::tiny_config();
-  GgufBuilder builder = metadata(config);
+  GgufBuilder builder = testing::gguf_metadata(config);
   builder.value("llama.rope.scaling.type", "linear").value("llama.rope.scaling.factor", 2.5f);
-  add_weights(builder, config, testing::tiny_weights(config));
+  testing::add_gguf_weights(builder, config, testing::tiny_weights(config));
   builder.write(directory.file("linear.gguf"));
   const auto scaling = models::open_gguf_model(directory.file("linear.gguf"))->config().rope_scaling;
   for (const double divisor : models::rope_divisors(scaling, config.rope_theta, config.head_dim)) {
@@ -199,17 +133,17 @@ TEST(GgufModel, UnsupportedThingsAreNamed) {
   EXPECT_THAT(message, HasSubstr("llama, mistral and qwen2"));
 
   config.architecture = "llama";
-  GgufBuilder yarn = metadata(config);
+  GgufBuilder yarn = testing::gguf_metadata(config);
   yarn.value("llama.rope.scaling.type", "yarn");
-  add_weights(yarn, config, testing::tiny_weights(config));
+  testing::add_gguf_weights(yarn, config, testing::tiny_weights(config));
   yarn.write(directory.file("yarn.gguf"));
   EXPECT_EQ(ExitCode::kConfig, code_of(directory.file("yarn.gguf"), &message));
   EXPECT_THAT(message, HasSubstr("yarn"));
 
-  GgufBuilder two_bit = metadata(config);
+  GgufBuilder two_bit = testing::gguf_metadata(config);
   auto weights = testing::tiny_weights(config);
   weights.erase("model.layers.1.mlp.up_proj.weight");
-  add_weights(two_bit, config, weights);
+  testing::add_gguf_weights(two_bit, config, weights);
   two_bit.tensor("blk.1.ffn_up.weight", {20, 24}, 10, std::string(1000, '\0'));
   two_bit.write(directory.file("two_bit.gguf"));
   EXPECT_EQ(ExitCode::kConfig, code_of(directory.file("two_bit.gguf"), &message));
@@ -223,8 +157,8 @@ TEST(GgufModel, WrongShapeAndAbsentTensorNameBoth) {
   const ModelConfig config = testing::tiny_config();
   auto weights = testing::tiny_weights(config);
   weights["model.layers.0.mlp.down_proj.weight"].shape = {20, 24};
-  GgufBuilder builder = metadata(config);
-  add_weights(builder, config, weights);
+  GgufBuilder builder = testing::gguf_metadata(config);
+  testing::add_gguf_weights(builder, config, weights);
   builder.write(directory.file("shape.gguf"));
   std::string message;
   EXPECT_EQ(ExitCode::kData, code_of(directory.file("shape.gguf"), &message));
@@ -235,8 +169,8 @@ TEST(GgufModel, WrongShapeAndAbsentTensorNameBoth) {
 
   weights = testing::tiny_weights(config);
   weights.erase("model.norm.weight");
-  GgufBuilder incomplete = metadata(config);
-  add_weights(incomplete, config, weights);
+  GgufBuilder incomplete = testing::gguf_metadata(config);
+  testing::add_gguf_weights(incomplete, config, weights);
   incomplete.write(directory.file("incomplete.gguf"));
   EXPECT_EQ(ExitCode::kData, code_of(directory.file("incomplete.gguf"), &message));
   EXPECT_THAT(message, HasSubstr("output_norm.weight"));
@@ -285,8 +219,8 @@ TEST(GgufModel, DamagedBytesNeverCrash) {
 TEST(GgufModel, VersionsAndByteOrderAreChecked) {
   const TempDir directory;
   const ModelConfig config = testing::tiny_config();
-  GgufBuilder builder = metadata(config);
-  add_weights(builder, config, testing::tiny_weights(config));
+  GgufBuilder builder = testing::gguf_metadata(config);
+  testing::add_gguf_weights(builder, config, testing::tiny_weights(config));
   const std::string path = directory.file("version.gguf");
   const auto write = [&](const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; };
   std::string message;

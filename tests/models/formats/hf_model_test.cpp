@@ -9,7 +9,9 @@
 #include "runtime/core/dtype.h"
 #include "runtime/core/error.h"
 #include "runtime/storage/safetensors.h"
+#include "tests/support/code_of.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/tiny_hf_model.h"
 #include "tests/support/tiny_models.h"
 #include "tests/support/tiny_tokenizers.h"
 
@@ -18,37 +20,15 @@ namespace {
 
 using models::ModelConfig;
 using ::testing::HasSubstr;
+using testing::hf_config;
 using testing::TempDir;
 using testing::TinyWeights;
+using testing::write_hf_weights;
 using testing::write_text;
 
-boost::json::object config_json(const ModelConfig& config) {
-  return {{"model_type", config.architecture},
-          {"hidden_size", config.d_model},
-          {"num_hidden_layers", config.layers},
-          {"num_attention_heads", config.heads},
-          {"num_key_value_heads", config.kv_heads},
-          {"intermediate_size", config.d_mlp},
-          {"vocab_size", config.vocabulary},
-          {"max_position_embeddings", config.context_length},
-          {"rms_norm_eps", 1e-5},
-          {"tie_word_embeddings", config.tied_embeddings}};
-}
-
-void write_weights(const std::string& path, const TinyWeights& weights, Dtype dtype) {
-  std::vector<std::vector<std::byte>> stored;
-  std::vector<SafetensorsTensor> tensors;
-  for (const auto& [name, tensor] : weights) {
-    stored.emplace_back(tensor.values.size() * static_cast<size_t>(bytes_of(dtype)));
-    narrow(tensor.values, dtype, stored.back().data());
-    tensors.push_back({name, dtype, tensor.shape, stored.back().data()});
-  }
-  write_safetensors(path, tensors);
-}
-
 void write_tiny(const TempDir& folder, const ModelConfig& config, Dtype dtype = Dtype::kF32) {
-  write_text(folder.file("config.json"), boost::json::serialize(config_json(config)));
-  write_weights(folder.file("model.safetensors"), testing::tiny_weights(config), dtype);
+  write_text(folder.file("config.json"), boost::json::serialize(hf_config(config)));
+  write_hf_weights(folder.file("model.safetensors"), testing::tiny_weights(config), dtype);
 }
 
 void expect_weights(const models::ModelFile& file, const TinyWeights& weights) {
@@ -60,13 +40,11 @@ void expect_weights(const models::ModelFile& file, const TinyWeights& weights) {
 }
 
 ExitCode refusal(const TempDir& folder, const std::string& part) {
-  try {
-    (void)models::open_model_file(folder.path().string());
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr(part));
-    return error.code();
-  }
-  return ExitCode::kDone;
+  std::string message;
+  const ExitCode code =
+      testing::code_of([&] { (void)models::open_model_file(folder.path().string()); }, &message);
+  EXPECT_THAT(message, HasSubstr(part));
+  return code;
 }
 
 TEST(HfModel, EveryFloatTypeIsWidened) {
@@ -100,9 +78,9 @@ TEST(HfModel, ShardsAreFoundByTheIndex) {
     parts[part][name] = tensor;
     map[name] = part == 0 ? "a.safetensors" : "b.safetensors";
   }
-  write_text(folder.file("config.json"), boost::json::serialize(config_json(config)));
-  write_weights(folder.file("a.safetensors"), parts[0], Dtype::kF32);
-  write_weights(folder.file("b.safetensors"), parts[1], Dtype::kBF16);
+  write_text(folder.file("config.json"), boost::json::serialize(hf_config(config)));
+  write_hf_weights(folder.file("a.safetensors"), parts[0], Dtype::kF32);
+  write_hf_weights(folder.file("b.safetensors"), parts[1], Dtype::kBF16);
   write_text(folder.file("model.safetensors.index.json"),
              boost::json::serialize(boost::json::object{{"weight_map", map}}));
   const auto file = models::open_model_file(folder.path().string());
@@ -122,7 +100,7 @@ TEST(HfModel, TiedHeadThatIsStoredIsHidden) {
   const TinyWeights weights = testing::tiny_weights(config);
   config.tied_embeddings = true;
   write_tiny(folder, config);
-  write_weights(folder.file("model.safetensors"), weights, Dtype::kF32);
+  write_hf_weights(folder.file("model.safetensors"), weights, Dtype::kF32);
   EXPECT_FALSE(models::open_model_file(folder.path().string())->has("lm_head.weight"));
 }
 
@@ -130,7 +108,7 @@ TEST(HfModel, RopeScalingIsReadFromOldAndNewFields) {
   const TempDir folder;
   const ModelConfig config = testing::tiny_config();
   write_tiny(folder, config);
-  boost::json::object json = config_json(config);
+  boost::json::object json = hf_config(config);
   json["rope_theta"] = 500000.0;
   json["rope_scaling"] = {{"rope_type", "llama3"},
                           {"factor", 32.0},
@@ -162,14 +140,14 @@ TEST(HfModel, WhatIsWrongIsNamed) {
   const ModelConfig config = testing::tiny_config();
   const TempDir folder;
   EXPECT_EQ(ExitCode::kIo, refusal(folder, "config.json"));
-  boost::json::object json = config_json(config);
+  boost::json::object json = hf_config(config);
   write_text(folder.file("config.json"), boost::json::serialize(json));
   EXPECT_EQ(ExitCode::kIo, refusal(folder, "safetensors"));
   TinyWeights weights = testing::tiny_weights(config);
   weights.erase("model.layers.1.self_attn.q_proj.weight");
-  write_weights(folder.file("model.safetensors"), weights, Dtype::kF32);
+  write_hf_weights(folder.file("model.safetensors"), weights, Dtype::kF32);
   EXPECT_EQ(ExitCode::kData, refusal(folder, "model.layers.1.self_attn.q_proj.weight"));
-  write_weights(folder.file("model.safetensors"), testing::tiny_weights(config), Dtype::kF32);
+  write_hf_weights(folder.file("model.safetensors"), testing::tiny_weights(config), Dtype::kF32);
   json["intermediate_size"] = 21;
   write_text(folder.file("config.json"), boost::json::serialize(json));
   EXPECT_EQ(ExitCode::kData, refusal(folder, "[24, 21]"));

@@ -9,6 +9,7 @@
 
 #include "runtime/core/error.h"
 #include "runtime/storage/file.h"
+#include "tests/support/code_of.h"
 #include "tests/support/shared_files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_models.h"
@@ -92,13 +93,11 @@ TEST(Llama2cModel, AnyOtherSizeIsRefused) {
   const std::string whole = checkpoint(config, testing::tiny_weights(config));
   const auto code_of = [&folder](const std::string& content) {
     testing::write_text(folder.file("cut.bin"), content);
-    try {
-      (void)models::open_model_file(folder.file("cut.bin"));
-    } catch (const Error& error) {
-      EXPECT_THAT(error.what(), HasSubstr("cut.bin"));
-      return error.code();
-    }
-    return ExitCode::kDone;
+    std::string message;
+    const ExitCode code =
+        testing::code_of([&] { (void)models::open_model_file(folder.file("cut.bin")); }, &message);
+    EXPECT_THAT(message, HasSubstr("cut.bin"));
+    return code;
   };
   for (size_t size = 0; size < whole.size(); size += size < 40 ? 1 : 501) {
     ASSERT_EQ(ExitCode::kData, code_of(whole.substr(0, size))) << size;

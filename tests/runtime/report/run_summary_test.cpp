@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "runtime/core/error.h"
+#include "tests/support/code_of.h"
 #include "tests/support/run_fixture.h"
 #include "tests/support/temp_dir.h"
 
@@ -16,13 +17,10 @@ using testing::TempDir;
 using testing::write_text;
 
 ExitCode code_of_reading(const std::string& path) {
-  try {
-    (void)read_run(path, {});
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(path), std::string::npos);
-    return error.code();
-  }
-  return ExitCode::kDone;
+  std::string message;
+  const ExitCode code = testing::code_of([&] { (void)read_run(path, {}); }, &message);
+  EXPECT_NE(message.find(path), std::string::npos);
+  return code;
 }
 
 TEST(RunSummary, ReadsEveryFile) {

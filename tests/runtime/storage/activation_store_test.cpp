@@ -11,6 +11,7 @@
 #include "runtime/comm/world.h"
 #include "runtime/core/error.h"
 #include "tests/runtime/storage/store_fixture.h"
+#include "tests/support/code_of.h"
 #include "tests/support/temp_dir.h"
 
 namespace orthant {
@@ -178,12 +179,7 @@ TEST(ActivationStore, AFullDiskKeepsCompleteShards) {
   getrlimit(RLIMIT_FSIZE, &limit);
   const rlimit small{.rlim_cur = 100000, .rlim_max = limit.rlim_max};
   setrlimit(RLIMIT_FSIZE, &small);
-  ExitCode code = ExitCode::kDone;
-  try {
-    append_rows(writer, 65536, 65536, 3);
-  } catch (const Error& error) {
-    code = error.code();
-  }
+  const ExitCode code = testing::code_of([&] { append_rows(writer, 65536, 65536, 3); });
   setrlimit(RLIMIT_FSIZE, &limit);
   std::signal(SIGXFSZ, before);
   EXPECT_EQ(code, ExitCode::kIo);

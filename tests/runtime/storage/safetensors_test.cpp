@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "runtime/core/error.h"
+#include "tests/support/code_of.h"
 #include "tests/support/shared_files.h"
 #include "tests/support/temp_dir.h"
 
@@ -23,13 +24,7 @@ std::string container(const std::string& header, size_t data_bytes) {
 }
 
 ExitCode open_code(const std::string& path, std::string* message = nullptr) {
-  try {
-    const SafetensorsReader reader(path);
-  } catch (const Error& error) {
-    if (message != nullptr) *message = error.what();
-    return error.code();
-  }
-  return ExitCode::kDone;
+  return testing::code_of([&] { const SafetensorsReader reader(path); }, message);
 }
 
 TEST(Safetensors, RoundTripOfEveryElementType) {
