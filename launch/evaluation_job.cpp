@@ -24,7 +24,7 @@ void stop_if_asked(ControlGroup& control) {
   if (control.bit_or(stop_requested() ? 1 : 0) != 0) throw EvaluationStopped{};
 }
 
-void refuse(const char* problem, const char* why, const char* suggestion) {
+void refuse(const std::string& problem, const std::string& why, const std::string& suggestion) {
   throw Error(ExitCode::kConfig, {.problem = problem, .why = why, .suggestion = suggestion});
 }
 

@@ -42,7 +42,7 @@ struct EvaluationStopped {};
 void stop_if_asked(ControlGroup& control);
 
 // Throws Error(kConfig).
-[[noreturn]] void refuse(const char* problem, const char* why, const char* suggestion);
+[[noreturn]] void refuse(const std::string& problem, const std::string& why, const std::string& suggestion);
 
 // A text among `fields`, or `otherwise` where there is none of that name.
 [[nodiscard]] std::string text_or(const boost::json::object& fields, const char* name,

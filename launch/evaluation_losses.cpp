@@ -1,5 +1,7 @@
 #include "launch/evaluation_losses.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -32,12 +34,13 @@ EvaluationLosses::EvaluationLosses(EvaluationJob& job) : job_(&job) {
   }
   hook_ = models::parse_hook(hook, config.layers);
   if (config.d_model != job.dictionary.d_model) {
-    refuse("the model's width is not the dictionary's", "they do not belong together",
-           "Give the model that the dictionary was trained on.");
+    refuse(fmt::format("the dictionary has d_model {}, the model {}", job.dictionary.d_model, config.d_model),
+           "they do not belong together", "Give the model that the dictionary was trained on.");
   }
   const int64_t tokens = own.ce().tokens();
-  text_ = own.has_text() ? text_of_file(own.text(), own.source(), *job.model->tokenizer, tokens)
-                         : text_of_store(own.source().store(), own.source().holdout(), tokens);
+  text_ = own.has_text()
+              ? text_of_file(own.text(), own.source(), *job.model->tokenizer, tokens, job.invocation.log)
+              : text_of_store(own.source().store(), own.source().holdout(), tokens);
   if (text_.sequences.empty()) refuse("ce has no text", "no row has two tokens", "Give a longer --text.");
   for (const auto& sequence : text_.sequences) check_tokens(sequence);
 }

@@ -72,11 +72,12 @@ EvaluationText text_of_store(const std::string& path, double holdout, int64_t to
 }
 
 EvaluationText text_of_file(const std::string& path, const Source& source, const models::Tokenizer& tokenizer,
-                            int64_t tokens) {
+                            int64_t tokens, Log& log) {
   const models::TokenRows rows({.path = path,
                                 .field = source.text_field(),
                                 .split = models::text_split_from_name(source.text_split())},
                                {.context = source.context(), .tokens = 0, .bos = source.bos()}, &tokenizer);
+  models::warn_of_invalid_utf8(log, path, rows.counts().invalid_utf8);
   Collector collector(source.holdout(), tokens);
   for (int64_t row = 0; row < rows.rows() && !collector.is_full(); ++row) {
     for (int64_t token = rows.first_token(row); token < rows.first_token(row + 1); ++token) {

@@ -41,18 +41,6 @@ models::TokenRows read_text(const Harvest& config, const models::Tokenizer& toke
   return {source, options, &tokenizer};
 }
 
-void check_rows(const models::TokenRows& text, const models::ModelConfig& config) {
-  if (text.tokens() == 0) {
-    throw Error(ExitCode::kConfig, {.problem = "the text has no tokens",
-                                    .why = "all its documents are empty",
-                                    .suggestion = "give another --text"});
-  }
-  if (text.longest_row() <= config.context_length) return;
-  throw Error(ExitCode::kConfig, {.problem = "a row of " + std::to_string(text.longest_row()) + " tokens",
-                                  .why = "the model's context is " + std::to_string(config.context_length),
-                                  .suggestion = "use a smaller --context"});
-}
-
 // Everything that a store's rows depend on.
 boost::json::object provenance(const Harvest& config, const models::LanguageModel& model,
                                const std::string& text, models::HookPoint hook) {
@@ -124,8 +112,9 @@ ExitCode run(Invocation& invocation) {
     model = models::open_language_model(path, config.tokenizer(), models::blocks_needed(hooks), memory,
                                         stream, kernels::precision_from_name(config.precision()));
     text = read_text(config, *model->tokenizer);
-    check_rows(*text, model->weights.config);
+    models::check_rows(*text, config.text(), model->weights.config.context_length);
   });
+  models::warn_of_invalid_utf8(invocation.log, config.text(), text->counts().invalid_utf8);
   const auto targets = targets_of(config, *model, *text, hooks, invocation.run->path());
   invocation.log.info("harvest: {} tokens in {} rows of {} documents ({} empty)", text->tokens(),
                       text->rows(), text->counts().documents, text->counts().empty_documents);

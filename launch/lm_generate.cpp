@@ -4,14 +4,16 @@
 #include "launch/required_field.h"
 #include "launch/verb.h"
 #include "models/tasks/generation.h"
+#include "models/text/documents.h"
 #include "models/transformer/language_model.h"
 
 namespace orthant::launch {
 namespace {
 
-std::vector<int32_t> prompt_ids(const LmGenerate& config, const models::Tokenizer& tokenizer) {
+std::vector<int32_t> prompt_ids(const LmGenerate& config, const models::Tokenizer& tokenizer, Log& log) {
   int64_t replaced = 0;
   std::string prompt = models::replace_invalid_utf8(required_field("prompt", config.prompt()), replaced);
+  models::warn_of_invalid_utf8(log, "--prompt", replaced);
   if (config.chat()) {
     const models::ChatMessage message{"user", prompt};
     prompt = tokenizer.apply_chat_template({&message, 1});
@@ -28,7 +30,7 @@ ExitCode run(Invocation& invocation) {
   const auto model =
       models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
                                   stream, kernels::precision_from_name(config.precision()));
-  const std::vector<std::vector<int32_t>> prompts = {prompt_ids(config, *model.tokenizer)};
+  const std::vector<std::vector<int32_t>> prompts = {prompt_ids(config, *model.tokenizer, invocation.log)};
   const auto ids = models::generate(model.weights, prompts,
                                     {.max_new_tokens = config.max_new_tokens(),
                                      .temperature = config.temperature(),

@@ -21,13 +21,13 @@ std::string text_of(const boost::json::value& pair, const char* field, const std
   if (text == nullptr || !text->is_string()) {
     throw_unusable_line(path, line, std::string("there is no text field ").append(field));
   }
-  int64_t replaced = 0;
-  return models::replace_invalid_utf8(text->as_string(), replaced);
+  return std::string(text->as_string());
 }
 
-std::vector<models::TokenPair> read_pairs(const std::string& path, const models::Tokenizer& tokenizer) {
+std::vector<models::TokenPair> read_pairs(const std::string& path, const models::Tokenizer& tokenizer,
+                                          Log& log) {
   std::vector<models::TokenPair> pairs;
-  visit_json_values(path, [&](const boost::json::value& value, int64_t line) {
+  visit_json_values(path, log, [&](const boost::json::value& value, int64_t line) {
     const std::string context = text_of(value, "context", path, line);
     const std::string continuation = text_of(value, "continuation", path, line);
     try {
@@ -58,7 +58,7 @@ ExitCode run(Invocation& invocation) {
   const auto model =
       models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
                                   stream, kernels::precision_from_name(config.precision()));
-  const auto pairs = read_pairs(required_field("pairs", config.pairs()), *model.tokenizer);
+  const auto pairs = read_pairs(required_field("pairs", config.pairs()), *model.tokenizer, invocation.log);
   const auto count = static_cast<int64_t>(pairs.size());
   Progress progress(progress_style(invocation.common.progress(), control.rank()), "pair");
   boost::json::array scores;

@@ -31,11 +31,9 @@ ExitCode run(Invocation& invocation) {
     return invocation.finish(boost::json::object{{"ids", ids_of(*tokenizer, text, config.bos())}});
   }
   boost::json::array all;
-  visit_json_values(config.jsonl(), [&](const boost::json::value& value, int64_t line) {
+  visit_json_values(config.jsonl(), invocation.log, [&](const boost::json::value& value, int64_t line) {
     if (!value.is_string()) throw_unusable_line(config.jsonl(), line, "no JSON string");
-    int64_t replaced = 0;
-    all.push_back(
-        ids_of(*tokenizer, models::replace_invalid_utf8(value.as_string(), replaced), config.bos()));
+    all.push_back(ids_of(*tokenizer, std::string(value.as_string()), config.bos()));
   });
   return invocation.finish(all);
 }

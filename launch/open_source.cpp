@@ -8,7 +8,7 @@
 namespace orthant::launch {
 
 std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t seed, World&, Memory& memory,
-                                              Log&, kernels::Precision precision) {
+                                              Log& log, kernels::Precision precision) {
   const int given = static_cast<int>(config.has_store()) + static_cast<int>(config.has_array()) +
                     static_cast<int>(config.has_model()) + static_cast<int>(config.has_synthetic());
   if (given != 1) {
@@ -20,8 +20,13 @@ std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t see
                        "--source.hook) or --source.synthetic.features."});
   }
   if (config.has_synthetic()) return std::make_unique<sae::SyntheticSource>(config.synthetic(), seed, memory);
-  if (config.has_model()) return models::open_live_source(config, seed, memory, precision);
-  return open_array_or_store(config, seed, memory);
+  if (config.has_model()) return models::open_live_source(config, seed, memory, log, precision);
+  auto source = open_array_or_store(config, seed, memory);
+  if (const NotFiniteRows rows = source->not_finite(); rows.count > 0) {
+    log.warning("{}: {} rows hold values that are not finite and are left out, the first is row {}",
+                config.has_store() ? config.store() : config.array(), rows.count, rows.first);
+  }
+  return source;
 }
 
 }  // namespace orthant::launch

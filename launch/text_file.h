@@ -11,9 +11,10 @@ namespace orthant::launch {
 
 // The text with ill-formed UTF-8 replaced (and a warning that counts it). Throws Error(kIo) naming the file.
 [[nodiscard]] std::string read_text_file(const std::string& path, Log& log);
-// Calls visit(value, line number from 1) for every line that is not blank. Throws Error(kIo), or Error(kData)
-// naming file and line where one is no JSON.
-void visit_json_values(const std::string& path,
+// Calls visit(value, line number from 1) for every line that is not blank, with ill-formed UTF-8 replaced
+// (and a warning that counts it). Throws Error(kIo), or Error(kData) naming file and line where one is no
+// JSON.
+void visit_json_values(const std::string& path, Log& log,
                        const std::function<void(const boost::json::value&, int64_t)>& visit);
 // Error(kData): the line is JSON but not what the verb needs.
 [[noreturn]] void throw_unusable_line(const std::string& path, int64_t line, const std::string& why);

@@ -12,18 +12,21 @@
 namespace orthant::models {
 namespace {
 
-[[noreturn]] void throw_config(const std::string& problem, const std::string& why) {
-  throw Error(ExitCode::kConfig, {.problem = problem, .why = why, .suggestion = ""});
+[[noreturn]] void throw_config(const std::string& problem, const std::string& why,
+                               const std::string& suggestion) {
+  throw Error(ExitCode::kConfig, {.problem = problem, .why = why, .suggestion = suggestion});
 }
 
 void check(const ModelConfig& config, std::span<const std::vector<int32_t>> prompts,
            const GenerationOptions& options) {
-  if (!(options.temperature >= 0.0)) throw_config("the temperature is negative", "0 is greedy");
+  if (!(options.temperature >= 0.0))
+    throw_config("the temperature is negative", "0 is greedy", "use 0 or more");
   for (const auto& prompt : prompts) {
-    if (prompt.empty()) throw_config("the prompt is empty", "there is nothing to continue");
+    if (prompt.empty())
+      throw_config("the prompt is empty", "there is nothing to continue", "give a longer prompt");
     if (static_cast<int64_t>(prompt.size()) >= config.context_length) {
       throw_config(fmt::format("the prompt has {} tokens", prompt.size()),
-                   fmt::format("the model's context is {}", config.context_length));
+                   fmt::format("the model's context is {}", config.context_length), "shorten the prompt");
     }
   }
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -48,7 +50,8 @@ std::ifstream open_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     throw Error(ExitCode::kIo, {.problem = fmt::format("{} cannot be read", path.string()),
-                                .why = "the operating system refused to open it"});
+                                .why = std::strerror(errno),
+                                .suggestion = "check its permissions"});
   }
   return file;
 }
@@ -79,12 +82,14 @@ bool is_blank(const std::string& line) {
 // Each returns false when the visitor wants no more.
 using Visit = std::function<bool(const std::string&)>;
 
-bool visit_json_lines(const fs::path& path, const std::string& field, const Visit& visit) {
+bool visit_json_lines(const fs::path& path, const std::string& field, int64_t& invalid_utf8,
+                      const Visit& visit) {
   std::ifstream file = open_text(path);
   std::string line;
   for (int64_t number = 1; std::getline(file, line); ++number) {
     if (is_blank(line)) continue;
-    if (!visit(field_of_line(line, field, path, number))) return false;
+    const std::string sound = replace_invalid_utf8(line, invalid_utf8);
+    if (!visit(field_of_line(sound, field, path, number))) return false;
   }
   return true;
 }
@@ -104,8 +109,8 @@ bool visit_paragraphs(const fs::path& path, const Visit& visit) {
   return paragraph.empty() || visit(paragraph);
 }
 
-bool visit_file(const fs::path& path, const TextSource& source, const Visit& visit) {
-  if (path.extension() == ".jsonl") return visit_json_lines(path, source.field, visit);
+bool visit_file(const fs::path& path, const TextSource& source, int64_t& invalid_utf8, const Visit& visit) {
+  if (path.extension() == ".jsonl") return visit_json_lines(path, source.field, invalid_utf8, visit);
   if (source.split == TextSplit::kParagraph) return visit_paragraphs(path, visit);
   std::ifstream file = open_text(path);
   return visit(std::string(std::istreambuf_iterator<char>(file), {}));
@@ -129,8 +134,13 @@ void visit_documents(const TextSource& source, TextCounts& counts,
     return visit(replace_invalid_utf8(raw, counts.invalid_utf8));
   };
   for (const fs::path& path : files_of(source.path)) {
-    if (!visit_file(path, source, counted)) return;
+    if (!visit_file(path, source, counts.invalid_utf8, counted)) return;
   }
+}
+
+void warn_of_invalid_utf8(Log& log, const std::string& path, int64_t sequences) {
+  if (sequences == 0) return;
+  log.warning("{}: {} ill-formed UTF-8 sequences were replaced by U+FFFD", path, sequences);
 }
 
 }  // namespace orthant::models

@@ -9,6 +9,8 @@
 #include <functional>
 #include <string>
 
+#include "runtime/core/log.h"
+
 namespace orthant::models {
 
 enum class TextSplit { kFile, kParagraph };
@@ -34,5 +36,8 @@ struct TextCounts {
 // Error(kData) naming file and line where a JSON line is broken or lacks the field.
 void visit_documents(const TextSource& source, TextCounts& counts,
                      const std::function<bool(std::string)>& visit);
+
+// Warns on `log` where `sequences` of the text at `path` were replaced.
+void warn_of_invalid_utf8(Log& log, const std::string& path, int64_t sequences);
 
 }  // namespace orthant::models

@@ -171,4 +171,18 @@ std::string TokenRows::identity() const {
   return to_hex(hash.digest());
 }
 
+void check_rows(const TokenRows& rows, const std::string& path, int64_t context_length) {
+  if (rows.tokens() == 0) {
+    throw Error(ExitCode::kData,
+                {.problem = fmt::format("the text at {} has no tokens", path),
+                 .why = fmt::format("all of its {} documents are empty", rows.counts().documents),
+                 .suggestion = "give another text"});
+  }
+  if (rows.longest_row() <= context_length) return;
+  throw Error(ExitCode::kConfig,
+              {.problem = fmt::format("the text at {} has a row of {} tokens", path, rows.longest_row()),
+               .why = fmt::format("the model's context is {}", context_length),
+               .suggestion = fmt::format("use a context of at most {}", context_length)});
+}
+
 }  // namespace orthant::models

@@ -63,4 +63,8 @@ class TokenRows {
   TextCounts counts_;
 };
 
+// Throws Error(kData) where the text at `path` gave no token, Error(kConfig) where a row is longer than the
+// model's context.
+void check_rows(const TokenRows& rows, const std::string& path, int64_t context_length);
+
 }  // namespace orthant::models

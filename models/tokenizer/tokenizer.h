@@ -38,7 +38,7 @@ class Tokenizer {
 [[nodiscard]] std::unique_ptr<Tokenizer> open_tokenizer(const std::string& model_path,
                                                         const std::string& tokenizer_path = "");
 
-// Replaces every ill-formed UTF-8 sequence by U+FFFD and counts the replacements.
+// Replaces every ill-formed UTF-8 sequence by U+FFFD and adds their number to `replacements`.
 [[nodiscard]] std::string replace_invalid_utf8(std::string_view bytes, int64_t& replacements);
 
 }  // namespace orthant::models

@@ -91,7 +91,6 @@ void append_utf8(std::string& text, uint32_t codepoint) {
 }
 
 std::string replace_invalid_utf8(std::string_view bytes, int64_t& replacements) {
-  replacements = 0;
   std::string text;
   text.reserve(bytes.size());
   while (!bytes.empty()) {

@@ -213,7 +213,7 @@ void LiveSource::read(Split split, int64_t first, Matrix<float> into, RowLabels*
 }
 
 std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_t seed, Memory& memory,
-                                                   kernels::Precision precision) {
+                                                   Log& log, kernels::Precision precision) {
   if (config.model().empty() || config.text().empty() || config.hook().empty()) {
     throw Error(ExitCode::kConfig, {.problem = "a live model needs source.model, source.text and source.hook",
                                     .why = "not all three are given",
@@ -228,12 +228,8 @@ std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_
                   .split = text_split_from_name(config.text_split())},
                  {.context = config.context(), .tokens = config.tokens(), .bos = config.bos()},
                  model.tokenizer.get());
-  if (text.tokens() == 0 || text.longest_row() > model.weights.config.context_length) {
-    throw Error(ExitCode::kConfig,
-                {.problem = fmt::format("rows of up to {} tokens", text.longest_row()),
-                 .why = fmt::format("the model takes 1 to {}", model.weights.config.context_length),
-                 .suggestion = "change source.text or source.context"});
-  }
+  check_rows(text, config.text(), model.weights.config.context_length);
+  warn_of_invalid_utf8(log, config.text(), text.counts().invalid_utf8);
   LiveSourceOptions options{.filter = {}, .shuffle = config.shuffle(), .seed = seed};
   options.filter.token_ids = {config.exclude().token_ids().begin(), config.exclude().token_ids().end()};
   options.filter.positions = {config.exclude().positions().begin(), config.exclude().positions().end()};

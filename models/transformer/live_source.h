@@ -20,6 +20,7 @@
 #include "models/transformer/hook.h"
 #include "models/transformer/language_model.h"
 #include "models/transformer/run_state.h"
+#include "runtime/core/log.h"
 #include "runtime/job/activation_source.h"
 #include "runtime/job/config.pb.h"
 #include "runtime/storage/row_selection.h"
@@ -93,7 +94,7 @@ class LiveSource : public ActivationSource {
 // `config.exclude.positions` says nothing. Throws Error(kConfig) when one of the three is not given, and what
 // the readers throw.
 [[nodiscard]] std::unique_ptr<ActivationSource> open_live_source(
-    const Source& config, uint64_t seed, Memory& memory,
+    const Source& config, uint64_t seed, Memory& memory, Log& log,
     kernels::Precision precision = kernels::Precision::kF32);
 
 }  // namespace orthant::models

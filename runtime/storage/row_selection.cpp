@@ -44,6 +44,16 @@ std::vector<float> select_by_label(const StoredRows& stored, const RowFilter& fi
   return norms;
 }
 
+NotFiniteRows not_finite_of(const std::vector<float>& norms, const RowSelection& selection) {
+  NotFiniteRows found;
+  for (int64_t row = 0; row < static_cast<int64_t>(norms.size()); ++row) {
+    if (std::isfinite(norms[static_cast<size_t>(row)])) continue;
+    if (!selection.train.contains(row) && !selection.holdout.contains(row)) continue;
+    if (found.count++ == 0) found.first = row;
+  }
+  return found;
+}
+
 void leave_out_by_norm(const std::vector<float>& norms, double ratio, RowSelection& selection) {
   const double limit = ratio * static_cast<double>(median_of(norms));
   for (int64_t row = 0; row < static_cast<int64_t>(norms.size()); ++row) {
@@ -108,6 +118,7 @@ RowSelection select_rows(const StoredRows& stored, const RowFilter& filter, Memo
   RowSelection selection{
       .train = RowSet(stored.rows(), memory), .holdout = RowSet(stored.rows(), memory), .excluded = {}};
   const std::vector<float> norms = select_by_label(stored, filter, selection);
+  selection.not_finite = not_finite_of(norms, selection);
   if (filter.norm_ratio > 0) leave_out_by_norm(norms, filter.norm_ratio, selection);
   if (filter.holdout > 0 && (is_empty(selection.holdout) || is_empty(selection.train))) {
     divide_by_blocks_of_rows(filter.holdout, selection);

@@ -38,10 +38,17 @@ struct RowFilter {
   double holdout = 0;     // share of the documents
 };
 
+// Rows that tokens and positions do not leave out and that hold a value that is not finite.
+struct NotFiniteRows {
+  int64_t count = 0;
+  int64_t first = -1;  // -1: none
+};
+
 struct RowSelection {
   RowSet train;
   RowSet holdout;
   ExcludedRows excluded;  // each row once, by the first filter that left it out
+  NotFiniteRows not_finite = {};
 };
 
 // Whether the hash of the document's number is below `share`.

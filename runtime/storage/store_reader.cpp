@@ -14,7 +14,9 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kRepair =
-    "Remove the damaged shard and run the same harvest again; it makes what is missing.";
+    "Remove the damaged shard and result.json, then run the same harvest again; it makes what is missing.";
+constexpr std::string_view kRepairList =
+    "Remove store.json and result.json, then run the same harvest again; it lists the shards anew.";
 
 struct StoreFile {
   int64_t rows = 0;
@@ -26,6 +28,11 @@ struct StoreFile {
 };
 
 StoreFile read_store_file(const std::string& path) {
+  if (!std::filesystem::exists(path)) {
+    throw Error(ExitCode::kIo, {.problem = fmt::format("there is no activation store at {}", path),
+                                .why = "no such file or directory",
+                                .suggestion = "Name the directory that harvest wrote (its --out)."});
+  }
   const std::string file = path + "/" + std::string(kStoreFile);
   if (!std::filesystem::exists(file)) {
     throw Error(
@@ -39,7 +46,8 @@ StoreFile read_store_file(const std::string& path) {
     if (fields.at("format").as_int64() != kStoreFormatVersion) {
       throw Error(ExitCode::kData,
                   {.problem = fmt::format("{} has format {}", file, fields.at("format").as_int64()),
-                   .why = fmt::format("this program reads format {}", kStoreFormatVersion)});
+                   .why = fmt::format("this program reads format {}", kStoreFormatVersion),
+                   .suggestion = "Read it with the version of orthant that wrote it, or harvest again."});
     }
     StoreFile store{.rows = fields.at("rows").as_int64(),
                     .d_model = fields.at("d_model").as_int64(),
@@ -59,7 +67,8 @@ StoreFile read_store_file(const std::string& path) {
     throw;
   } catch (const std::exception& error) {  // a key that is absent or of another type
     throw Error(ExitCode::kData, {.problem = fmt::format("{} does not describe an activation store", file),
-                                  .why = error.what()});
+                                  .why = error.what(),
+                                  .suggestion = std::string(kRepairList)});
   }
 }
 
@@ -92,7 +101,8 @@ void check_cover(const std::string& path, const StoreFile& store) {
   }
   if (next != store.rows) {
     throw Error(ExitCode::kData, {.problem = fmt::format("the shards of {} do not cover row {}", path, next),
-                                  .why = fmt::format("{} rows are expected", store.rows)});
+                                  .why = fmt::format("{} rows are expected", store.rows),
+                                  .suggestion = std::string(kRepairList)});
   }
 }
 
@@ -198,7 +208,7 @@ std::vector<Damage> verify_store(const std::string& path) {
     check_cover(path, store);
   });
   if (!damage.empty()) {
-    damage[0].repair = "Remove store.json and run the same harvest again; it lists the shards anew.";
+    damage[0].repair = std::string(kRepairList);
     return damage;
   }
   for (const StoredShard& shard : store.shards) {
@@ -217,7 +227,8 @@ std::vector<Damage> verify_store(const std::string& path) {
         to_hex(content_hash_of(path, store.shards, store.rows, store.d_model, store.dtype));
     if (found == store.content_hash) return;
     throw Error(ExitCode::kData, {.problem = fmt::format("{} has another content hash", path),
-                                  .why = fmt::format("expected {}, found {}", store.content_hash, found)});
+                                  .why = fmt::format("expected {}, found {}", store.content_hash, found),
+                                  .suggestion = std::string(kRepairList)});
   });
   return damage;
 }

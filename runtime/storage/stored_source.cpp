@@ -27,6 +27,15 @@ std::string identity_text(const StoredRows& stored, const StoredSourceOptions& o
           : "in file order");
 }
 
+void refuse_not_finite(const Source& config, NotFiniteRows rows) {
+  if (rows.count == 0) return;
+  throw Error(ExitCode::kNonFinite,
+              {.problem = fmt::format("row {} of {} holds a value that is not finite", rows.first,
+                                      config.store().empty() ? config.array() : config.store()),
+               .why = fmt::format("{} such rows were found, counted from 0", rows.count),
+               .suggestion = "Mend the rows, or leave them out by source.exclude.norm_ratio (default 10)."});
+}
+
 }  // namespace
 
 StoredSource::StoredSource(std::unique_ptr<StoredRows> stored, StoredSourceOptions options, Memory& memory)
@@ -48,7 +57,7 @@ void StoredSource::read(Split split, int64_t first, Matrix<float> into, RowLabel
   holdout_.read(first, into, labels);
 }
 
-std::unique_ptr<ActivationSource> open_array_or_store(const Source& config, uint64_t seed, Memory& memory) {
+std::unique_ptr<StoredSource> open_array_or_store(const Source& config, uint64_t seed, Memory& memory) {
   if (config.store().empty() == config.array().empty()) {
     throw Error(ExitCode::kConfig, {.problem = "a source on disk is a store or an array",
                                     .why = config.store().empty() ? "neither is given" : "both are given",
@@ -62,7 +71,9 @@ std::unique_ptr<ActivationSource> open_array_or_store(const Source& config, uint
   options.filter.holdout = config.holdout();
   std::unique_ptr<StoredRows> stored =
       config.store().empty() ? open_array_rows(config.array()) : open_store_rows(config.store());
-  return std::make_unique<StoredSource>(std::move(stored), options, memory);
+  auto source = std::make_unique<StoredSource>(std::move(stored), options, memory);
+  if (options.filter.norm_ratio == 0) refuse_not_finite(config, source->not_finite());
+  return source;
 }
 
 }  // namespace orthant

@@ -87,6 +87,8 @@ class StoredSource : public ActivationSource {
   [[nodiscard]] ExcludedRows excluded() const override { return selection_.excluded; }
   [[nodiscard]] std::string identity() const override { return identity_; }
   [[nodiscard]] BatchMixing mixing() const { return train_.mixing(); }
+  // Given out only where no filter by norm leaves them out.
+  [[nodiscard]] NotFiniteRows not_finite() const { return selection_.not_finite; }
 
  private:
   std::unique_ptr<StoredRows> stored_;
@@ -97,8 +99,9 @@ class StoredSource : public ActivationSource {
 };
 
 // The source that `config.store` or `config.array` names, with its filters, hold-out and order. Position 0 is
-// left out where `config.exclude.positions` says nothing. Throws Error(kConfig) when neither is given.
-[[nodiscard]] std::unique_ptr<ActivationSource> open_array_or_store(const Source& config, uint64_t seed,
-                                                                    Memory& memory);
+// left out where `config.exclude.positions` says nothing. Throws Error(kConfig) when neither is given, and
+// Error(kNonFinite) naming a row that is not finite and that no filter by norm leaves out.
+[[nodiscard]] std::unique_ptr<StoredSource> open_array_or_store(const Source& config, uint64_t seed,
+                                                                Memory& memory);
 
 }  // namespace orthant

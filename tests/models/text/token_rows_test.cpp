@@ -6,6 +6,7 @@
 
 #include "runtime/core/error.h"
 #include "runtime/storage/npy.h"
+#include "tests/support/code_of.h"
 #include "tests/support/letter_tokenizer.h"
 #include "tests/support/temp_dir.h"
 
@@ -16,6 +17,7 @@ using models::RowOptions;
 using models::TextSource;
 using models::TextSplit;
 using models::TokenRows;
+using testing::code_of;
 using testing::LetterTokenizer;
 
 class TokenRowsTest : public ::testing::Test {
@@ -38,14 +40,6 @@ class TokenRowsTest : public ::testing::Test {
   std::string shown(const TextSource& source, const RowOptions& options,
                     const LetterTokenizer& tokenizer = LetterTokenizer()) {
     return shown(TokenRows(source, options, &tokenizer));
-  }
-  static ExitCode code_of(const std::function<void()>& work) {
-    try {
-      work();
-    } catch (const Error& error) {
-      return error.code();
-    }
-    return ExitCode::kDone;
   }
   testing::TempDir dir;
 };
@@ -93,16 +87,20 @@ TEST_F(TokenRowsTest, CountsEmptyDocumentsAndReplacesInvalidUtf8) {
                           "{\"text\": \"\"}\n{\"text\": \"a\xff"
                           "b\xc3\"}\n{\"text\": \"??\"}\n");
   const LetterTokenizer tokenizer;
-  if (code_of([&] { (void)TokenRows({.path = path}, {}, &tokenizer); }) == ExitCode::kDone) {
-    const TokenRows rows({.path = path}, {}, &tokenizer);
-    EXPECT_EQ(rows.counts().invalid_utf8, 2);
-  }
+  const TokenRows lines({.path = path}, {}, &tokenizer);
+  EXPECT_EQ(lines.counts().invalid_utf8, 2);
+  EXPECT_EQ(lines.counts().documents, 3);
+  EXPECT_EQ(lines.counts().empty_documents, 2);
+  EXPECT_EQ(shown(lines), "ab[1]");
   const auto raw = write("raw.txt",
                          "a\xff"
                          "b\xc3");
   const TokenRows rows({.path = raw}, {}, &tokenizer);
   EXPECT_EQ(rows.counts().invalid_utf8, 2);
   EXPECT_EQ(shown(rows), "ab[0]");
+  const auto paragraphs = write("q.txt", "a\xff\n\nb\n\n\xc3 c");
+  const TokenRows several({.path = paragraphs, .split = TextSplit::kParagraph}, {}, &tokenizer);
+  EXPECT_EQ(several.counts().invalid_utf8, 2) << "of all documents, not of the last";
   const auto empties = write("e.txt", "ab\n\n??\n\nc");
   EXPECT_EQ(
       TokenRows({.path = empties, .split = TextSplit::kParagraph}, {}, &tokenizer).counts().empty_documents,
@@ -147,6 +145,19 @@ TEST_F(TokenRowsTest, RefusesWhatItCannotDo) {
   EXPECT_EQ(code_of([&] { (void)TokenRows({.path = path}, {.context = 1, .bos = true}, &full); }),
             ExitCode::kConfig);
   EXPECT_EQ(code_of([&] { (void)models::text_split_from_name("page"); }), ExitCode::kConfig);
+}
+
+TEST_F(TokenRowsTest, AModelTakesRowsUpToItsContext) {
+  const LetterTokenizer tokenizer;
+  const auto path = write("p.txt", "abcd");
+  const TokenRows rows({.path = path}, {}, &tokenizer);
+  EXPECT_EQ(code_of([&] { models::check_rows(rows, path, 4); }), ExitCode::kDone);
+  EXPECT_EQ(code_of([&] { models::check_rows(rows, path, 3); }), ExitCode::kConfig);
+  const auto nothing = write("n.txt", "");
+  const TokenRows none({.path = nothing}, {}, &tokenizer);
+  std::string message;
+  EXPECT_EQ(code_of([&] { models::check_rows(none, nothing, 3); }, &message), ExitCode::kData);
+  EXPECT_NE(message.find(nothing), std::string::npos) << message;
 }
 
 TEST_F(TokenRowsTest, IdentityFollowsTokensRowsAndDocuments) {

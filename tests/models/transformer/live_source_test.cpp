@@ -145,7 +145,8 @@ TEST(OpenLiveSource, NeedsModelTextAndHook) {
   config.set_model("m.gguf");
   Memory memory;
   try {
-    (void)models::open_live_source(config, 0, memory);
+    Log log;
+    (void)models::open_live_source(config, 0, memory, log);
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::kConfig);
