@@ -15,6 +15,18 @@ constexpr double kSampleSurplus = 1.3;
 // The next batch's cutoff is rarely below this share of the last one's.
 constexpr float kPrefilterShare = 0.93f;
 
+// Steps of the search until a bound is known on both sides: small while the cutoff is near, as it is unless
+// the activations have left the range they had.
+constexpr int kNearRounds = 16;
+constexpr float kLargest = std::numeric_limits<float>::max();
+
+float raised(float prefilter, int round) {
+  return std::clamp(prefilter * (round < kNearRounds ? 1.25f : 100.0f), 1e-6f, kLargest);
+}
+float lowered(float prefilter, int round) {
+  return prefilter < 1e-6f ? 0.0f : prefilter * (round < kNearRounds ? 0.7f : 0.01f);
+}
+
 float between(float low, float high) {
   return std::bit_cast<float>(std::midpoint(std::bit_cast<uint32_t>(low), std::bit_cast<uint32_t>(high)));
 }
@@ -62,7 +74,7 @@ BatchSelected BatchTopKEncoder::encode(Matrix<const float> centred, int64_t firs
   float low = -1.0f;
   int64_t most_at_low = 0;
   float high = std::numeric_limits<float>::infinity();
-  while (true) {
+  for (int round = 0;; ++round) {
     ++encodes_;
     int64_t found = encoder.above(centred, dictionary, prefilter_, codes_.view(centred.shape[0]), stream);
     int64_t overflow = found > capacity_ ? found : 0;
@@ -73,11 +85,11 @@ BatchSelected BatchTopKEncoder::encode(Matrix<const float> centred, int64_t firs
     if (overflow > 0) {
       low = tried;
       most_at_low = overflow;
-      prefilter_ = high < std::numeric_limits<float>::infinity() ? between(tried, high)
-                                                                 : std::max(tried * 1.25f, 1e-6f);
+      prefilter_ =
+          high < std::numeric_limits<float>::infinity() ? between(tried, high) : raised(tried, round);
     } else {
       high = tried;
-      prefilter_ = low >= 0.0f ? between(low, tried) : (tried < 1e-6f ? 0.0f : tried * 0.7f);
+      prefilter_ = low >= 0.0f ? between(low, tried) : lowered(tried, round);
     }
     if (prefilter_ == tried) {  // ties fill the gap: only room helps
       capacity_ = std::max(capacity_, most_at_low);
@@ -87,7 +99,6 @@ BatchSelected BatchTopKEncoder::encode(Matrix<const float> centred, int64_t firs
   }
   const BatchSelected selected =
       selection_.select(codes_.view(centred.shape[0]), first_row, keep, world, stream);
-  // From a value that is not finite no search for the next prefilter would end.
   prefilter_ = std::isfinite(selected.smallest) ? kPrefilterShare * selected.smallest : -1.0f;
   return selected;
 }
