@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <filesystem>
@@ -31,12 +32,24 @@ json::value read_json(const std::string& path) {
                                 .suggestion = "Start over with --fresh."});
 }
 
+constexpr std::string_view kShardPrefix = "shard-";
+
+// Whether it is the store of one hook of several.
+bool holds_shards(const std::string& directory) {
+  if (!fs::is_directory(directory)) return false;
+  const std::vector<std::string> names = names_in(directory);
+  return std::any_of(names.begin(), names.end(),
+                     [](const std::string& name) { return name.starts_with(kShardPrefix); });
+}
+
 // Removes what a run leaves, and nothing else that may lie in the directory.
 void remove_earlier_run(const std::string& path) {
   for (const std::string& name : names_in(path)) {
     const bool ours = name == kConfigFile || name == kRunFile || name == kResultFile ||
                       name == "metrics.jsonl" || name == "log" || name == "checkpoint" ||
-                      name.starts_with("events.out.tfevents.");
+                      name == "store.json" || name == "dictionary.safetensors" ||
+                      name.starts_with("events.out.tfevents.") || name.starts_with(kShardPrefix) ||
+                      holds_shards(path + "/" + name);
     if (ours) remove_path(path + "/" + name);
   }
 }
@@ -60,6 +73,21 @@ json::array texts_json(const std::vector<std::string>& texts) {
 
 std::vector<std::string> gather_hosts(ControlGroup& group) {
   return group.gather_all(host_name());
+}
+
+// Whether every attempt failed before it began, as where an input was refused: nothing was made that another
+// configuration could spoil.
+bool never_began(const json::object& run) {
+  const json::value* attempts = run.if_contains("attempts");
+  if (attempts == nullptr) return false;
+  for (const json::value& attempt : attempts->as_array()) {
+    const json::object& fields = attempt.as_object();
+    if (fields.at("end") != json::value("failed")) return false;
+    for (const auto& [key, value] : fields) {
+      if (key.starts_with("start_")) return false;
+    }
+  }
+  return true;
 }
 
 std::string end_name(ExitCode code) {
@@ -118,7 +146,7 @@ void RunDirectory::claim(const Config& config, const RunFacts& facts, bool fresh
   lock_.emplace(path_);
   if (fresh) remove_earlier_run(path_);
   if (fs::exists(file(kRunFile))) run_ = read_json(file(kRunFile)).as_object();
-  if (fs::exists(file(kConfigFile))) compare_with_stored(config);
+  if (fs::exists(file(kConfigFile)) && !never_began(run_)) compare_with_stored(config);
   if (result_) return;
   replace_file(file(kConfigFile), fmt::format("# orthant {} --config={}\n{}", config.schema().verb(),
                                               file(kConfigFile), config.text()));

@@ -36,8 +36,8 @@ struct RunFacts {
 class RunDirectory {
  public:
   // Collective. Creates `path` or continues what is there. Error(kConfig) when another job holds it (naming
-  // host and pid) or its configuration differs (naming the fields); `fresh` removes what an earlier attempt
-  // left. Opens this rank's log file. `group` and `log` outlive the object.
+  // host and pid) or its configuration differs (naming the fields) from that of an attempt that began or was
+  // killed; `fresh` removes what an earlier attempt left. Opens this rank's log file. `group` and `log` outlive the object.
   [[nodiscard]] static std::unique_ptr<RunDirectory> open(const std::string& path, const Config& config,
                                                           const RunFacts& facts, bool fresh,
                                                           ControlGroup& group, Log& log);

@@ -103,6 +103,17 @@ TEST_F(RunDirectoryTest, AnotherConfigurationIsRefusedAndFreshDiscards) {
   EXPECT_TRUE(std::filesystem::exists(out_ + "/notes.txt"));
 }
 
+TEST_F(RunDirectoryTest, AConfigurationMayBeMendedUntilAnAttemptBegins) {
+  open({"--init=misspelt"})->end(ExitCode::kIo, "no such file");
+  {
+    const auto mended = open({"--init=there"});
+    mended->begin_attempt("step", 0);
+    mended->end(ExitCode::kIo, "the disk is full");
+  }
+  EXPECT_EQ(run_json().at("attempts").as_array().size(), 2u);
+  EXPECT_NE(refusal({"--init=elsewhere"}).find("init: there there, elsewhere here"), std::string::npos);
+}
+
 TEST_F(RunDirectoryTest, ASecondJobIsRefusedNamingTheFirst) {
   const auto first = open();
   const std::string message = refusal({});
