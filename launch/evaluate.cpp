@@ -1,6 +1,8 @@
 // `orthant evaluate`: how well a dictionary stands for activations, what it is worth to the model, how its
 // latents lie and where they fire.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -65,6 +67,7 @@ class Evaluator {
     job_.dictionary = sae::load_dictionary(job_.own.sae(), job_.memory, job_.grid.dictionary->size(),
                                            job_.grid.dictionary->rank(), job_.virtual_shards)
                           .dictionary;
+    refuse_more_shards_than_latents();
     job_.dictionary.encoder_precision = job_.precision;
     job_.evaluation.dictionary = &job_.dictionary;
     if (source.has_store()) job_.provenance = StoreReader(source.store()).provenance();
@@ -72,6 +75,14 @@ class Evaluator {
       rows_.emplace(job_);
     if (job_.own.has_model() && (wanted_.ce || wanted_.contexts)) open_model();
     if (wanted_.ce) losses_.emplace(job_);
+  }
+
+  void refuse_more_shards_than_latents() const {
+    const int shards = job_.grid.dictionary->size();
+    if (shards <= job_.dictionary.latents) return;
+    refuse(fmt::format("mesh.dictionary = {} exceeds the dictionary's {} latents", shards,
+                       job_.dictionary.latents),
+           "every shard holds at least one latent", "Use fewer shards or more replicas (mesh.data).");
   }
 
   void open_model() {

@@ -17,6 +17,7 @@
 #include "launch/result.h"
 #include "launch/verb.h"
 #include "launch/version.h"
+#include "runtime/core/failure.h"
 #include "runtime/job/faults.h"
 #include "runtime/job/run_directory.h"
 #include "runtime/job/signals.h"
@@ -103,11 +104,9 @@ ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>
     const ExitCode code = invocation.verb.run(invocation);
     run->end(code, code == ExitCode::kStopped ? "stopped on request" : "finished");
     return code;
-  } catch (const Error& error) {
-    run->end(error.code(), error.what());
-    throw;
-  } catch (const std::exception& error) {
-    run->end(ExitCode::kInternal, error.what());
+  } catch (const std::exception& exception) {
+    const Failure failure = failure_of(exception);
+    run->end(failure.code, failure.message);
     throw;
   }
 }
@@ -170,10 +169,10 @@ int run_program(const std::vector<std::string>& arguments) {
       arm_faults_from_environment(world.rank());
       return static_cast<int>(answer(*request, world, arguments));
     });
-  } catch (const std::exception& error) {
-    const auto* ours = dynamic_cast<const Error*>(&error);
-    fmt::print(stderr, "orthant: {}\n", error.what());
-    return static_cast<int>(ours != nullptr ? ours->code() : ExitCode::kInternal);
+  } catch (const std::exception& exception) {
+    const Failure failure = failure_of(exception);
+    fmt::print(stderr, "orthant: {}\n", failure.message);
+    return static_cast<int>(failure.code);
   }
 }
 

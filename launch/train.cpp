@@ -12,6 +12,7 @@
 #include "launch/config.pb.h"
 #include "launch/open_source.h"
 #include "launch/verb.h"
+#include "runtime/device/host_memory.h"
 #include "runtime/job/checkpoint_schedule.h"
 #include "runtime/job/metrics.h"
 #include "runtime/job/progress.h"
@@ -55,12 +56,41 @@ void refuse_impossible(const sae::TrainerConfig& config, MeshShape mesh) {
                                     .why = "every replica works on at least one row",
                                     .suggestion = "Use a larger batch or fewer replicas."});
   }
+  if (config.micro_batches > config.batch_tokens) {
+    throw Error(ExitCode::kConfig,
+                {.problem = fmt::format("train.micro_batches = {} exceeds train.batch_tokens = {}",
+                                        config.micro_batches, config.batch_tokens),
+                 .why = "every part of a batch holds at least one row",
+                 .suggestion = "Use fewer parts or a larger batch."});
+  }
   const bool dense = config.conventions.architecture == sae::Architecture::kStandard;
   if (dense && mesh.data > 1 && config.virtual_shards > 0) {
     throw Error(ExitCode::kConfig, {.problem = "--deterministic cannot train `standard` over replicas",
                                     .why = "its dense gradients are summed over replicas in no fixed order",
                                     .suggestion = "Set mesh.data=1."});
   }
+}
+
+// Before anything is allocated. A bound from below: parameters and their two moments, and the rows of a batch
+// with their centred copy, reconstruction and gradient.
+void refuse_larger_than_host(const sae::TrainerConfig& config, MeshShape mesh, int64_t d_model,
+                             int ranks_of_host) {
+  constexpr double kMatrices = 6, kBatches = 4;
+  const double latents =
+      std::ceil(static_cast<double>(config.conventions.latents) / static_cast<double>(mesh.dictionary));
+  const double rows = std::ceil(static_cast<double>(config.batch_tokens) / static_cast<double>(mesh.data));
+  const double bytes =
+      (kMatrices * latents + kBatches * rows) * static_cast<double>(d_model) * sizeof(float) * ranks_of_host;
+  const auto host = static_cast<double>(host_memory_bytes());
+  if (bytes <= host) return;
+  constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
+  throw Error(
+      ExitCode::kConfig,
+      {.problem = fmt::format("sae.latents = {}, train.batch_tokens = {} and d_model {} need at least {:.1f} "
+                              "GiB on this host",
+                              config.conventions.latents, config.batch_tokens, d_model, bytes / kGibibyte),
+       .why = fmt::format("it has {:.1f} GiB for {} ranks", host / kGibibyte, ranks_of_host),
+       .suggestion = std::string(kAskForLess)});
 }
 
 void refuse_empty(const Source& config, const ActivationSource& source) {
@@ -197,6 +227,7 @@ ExitCode run_train(Invocation& invocation) {
   });
   const sae::TrainerConfig config = trainer_config(invocation.common, own, mesh, source->d_model());
   refuse_impossible(config, mesh);
+  refuse_larger_than_host(config, mesh, source->d_model(), world.local_size);
   refuse_empty(own.source(), *source);
   Grid grid = make_grid(*world.data, mesh);
   sae::Trainer trainer(config, source->d_model(), world, grid, memory);

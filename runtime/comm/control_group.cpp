@@ -5,24 +5,17 @@
 #include <exception>
 #include <optional>
 
-#include "runtime/core/error.h"
+#include "runtime/core/failure.h"
 
 namespace orthant {
 namespace {
 
-struct Failure {
-  ExitCode code;
-  std::string message;
-};
-
-std::optional<Failure> failure_of(const std::function<void()>& work) {
+std::optional<Failure> attempt(const std::function<void()>& work) {
   try {
     work();
     return std::nullopt;
-  } catch (const Error& error) {
-    return Failure{error.code(), error.what()};
-  } catch (const std::exception& error) {
-    return Failure{ExitCode::kInternal, error.what()};
+  } catch (const std::exception& exception) {
+    return failure_of(exception);
   }
 }
 
@@ -30,7 +23,7 @@ std::optional<Failure> failure_of(const std::function<void()>& work) {
 
 void agree(ControlGroup& group, std::string_view what, const std::function<void()>& work) {
   if (group.size() == 1) return work();
-  const std::optional<Failure> failure = failure_of(work);
+  const std::optional<Failure> failure = attempt(work);
   const int64_t first_failing = group.min(failure ? group.rank() : group.size());
   if (first_failing == group.size()) return;
   const auto root = static_cast<int>(first_failing);

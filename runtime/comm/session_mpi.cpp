@@ -12,6 +12,7 @@
 #include "runtime/comm/self.h"
 #include "runtime/comm/world.h"
 #include "runtime/core/error.h"
+#include "runtime/core/failure.h"
 
 namespace orthant {
 namespace {
@@ -124,12 +125,10 @@ int run_ranks(MpiSession& session, const std::function<int(World)>& body) {
   std::string message;
   try {
     code = body(session.world());
-  } catch (const Error& error) {
-    code = static_cast<int>(error.code());
-    message = error.what();
-  } catch (const std::exception& error) {
-    code = static_cast<int>(ExitCode::kInternal);
-    message = error.what();
+  } catch (const std::exception& exception) {
+    const Failure failure = failure_of(exception);
+    code = static_cast<int>(failure.code);
+    message = failure.message;
   }
   return session.finish(code, message);
 }

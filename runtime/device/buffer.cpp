@@ -5,10 +5,12 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "runtime/core/error.h"
 #include "runtime/device/cuda_memory.h"
+#include "runtime/device/host_memory.h"
 
 namespace orthant {
 namespace {
@@ -17,15 +19,19 @@ constexpr int64_t kHugePage = int64_t{2} << 20;
 
 int64_t round_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
 
+[[noreturn]] void refuse(int64_t bytes, const std::string& why) {
+  throw Error(ExitCode::kConfig, {.problem = fmt::format("cannot allocate {} bytes of host memory", bytes),
+                                  .why = why,
+                                  .suggestion = std::string(kAskForLess)});
+}
+
 std::byte* allocate_host(int64_t bytes, int64_t& mapped_bytes) {
+  // The operating system would promise it and end the process once it is used.
+  if (bytes > host_memory_bytes()) refuse(bytes, fmt::format("the host has {}", host_memory_bytes()));
   const bool large = bytes >= kHugePage;
   mapped_bytes = round_up(bytes, large ? kHugePage : 64);
   void* data = std::aligned_alloc(large ? kHugePage : 64, static_cast<size_t>(mapped_bytes));
-  if (data == nullptr) {
-    throw Error(ExitCode::kInternal, {.problem = fmt::format("cannot allocate {} bytes of host memory", bytes),
-                                      .why = "the operating system refused",
-                                      .suggestion = "See `orthant plan` for what the run needs."});
-  }
+  if (data == nullptr) refuse(bytes, "the operating system refused");
   if (large) madvise(data, static_cast<size_t>(mapped_bytes), MADV_HUGEPAGE);
   return static_cast<std::byte*>(data);
 }

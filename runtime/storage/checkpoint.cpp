@@ -11,6 +11,7 @@
 #include <set>
 
 #include "runtime/core/error.h"
+#include "runtime/core/failure.h"
 #include "runtime/core/hash.h"
 #include "runtime/job/faults.h"
 #include "runtime/storage/checkpoint_manifest.h"
@@ -40,12 +41,10 @@ template <typename Work>
 void report_failure(int& exit_code, std::string& problem, const Work& work) {
   try {
     work();
-  } catch (const Error& error) {
-    exit_code = static_cast<int>(error.code());
-    problem = error.what();
-  } catch (const std::exception& error) {
-    exit_code = static_cast<int>(ExitCode::kInternal);
-    problem = error.what();
+  } catch (const std::exception& exception) {
+    const Failure failure = failure_of(exception);
+    exit_code = static_cast<int>(failure.code);
+    problem = failure.message;
   }
 }
 
