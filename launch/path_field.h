@@ -7,7 +7,7 @@
 
 namespace orthant::launch {
 
-// `path` itself; throws Error(kUsage) naming the verb when it is empty.
+// `path` itself; throws Error(kUsage) naming the verb when it is empty, Error(kIo) when nothing is there.
 [[nodiscard]] const std::string& given_path(const Invocation& invocation, const std::string& path);
 
 }  // namespace orthant::launch

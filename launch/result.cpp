@@ -62,7 +62,9 @@ std::string plain_table(const json::value& result) {
 void write_output(const std::string& text) {
   const size_t written = std::fwrite(text.data(), 1, text.size(), stdout);
   if (written == text.size() && std::fflush(stdout) == 0) return;
-  throw Error(ExitCode::kIo, {.problem = "cannot write to standard output", .why = std::strerror(errno)});
+  throw Error(ExitCode::kIo, {.problem = "cannot write to standard output",
+                              .why = std::strerror(errno),
+                              .suggestion = "Check the file or pipe that it goes to."});
 }
 
 void print_result(const Verb& verb, bool as_json, const json::value& result) {

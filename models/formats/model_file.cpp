@@ -14,12 +14,13 @@
 namespace orthant::models {
 namespace {
 
+constexpr std::string_view kReadable =
+    "give a .gguf file, a directory with config.json and *.safetensors, or a llama2.c .bin";
+
 [[noreturn]] void throw_unknown(const std::string& path, std::string why) {
-  throw Error(ExitCode::kData,
-              {.problem = fmt::format("{} is not a model that can be read", path),
-               .why = std::move(why),
-               .suggestion =
-                   "give a .gguf file, a directory with config.json and *.safetensors, or a llama2.c .bin"});
+  throw Error(ExitCode::kData, {.problem = fmt::format("{} is not a model that can be read", path),
+                                .why = std::move(why),
+                                .suggestion = std::string(kReadable)});
 }
 
 }  // namespace
@@ -28,7 +29,7 @@ std::unique_ptr<ModelFile> open_model_file(const std::string& path) {
   if (!std::filesystem::exists(path)) {
     throw Error(ExitCode::kIo, {.problem = fmt::format("there is no model at {}", path),
                                 .why = "no such file or directory",
-                                .suggestion = "check the path"});
+                                .suggestion = std::string(kReadable)});
   }
   if (std::filesystem::is_directory(path)) return open_hf_model(path);
   if (is_gguf(MappedFile(path).bytes())) return open_gguf_model(path);

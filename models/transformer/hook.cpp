@@ -6,8 +6,10 @@
 #include <charconv>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "runtime/core/error.h"
+#include "runtime/job/nearest_name.h"
 
 namespace orthant::models {
 namespace {
@@ -37,6 +39,21 @@ std::optional<HookPoint> match(std::string_view name) {
   return std::nullopt;
 }
 
+// The name that was probably meant, of the same block where the model has it; empty where none is near.
+std::string nearest_hook(std::string_view name, int64_t layers) {
+  const size_t digits = name.find_first_of("0123456789");
+  int64_t layer = 0;
+  if (digits != std::string_view::npos) {
+    const auto read = std::from_chars(name.data() + digits, name.data() + name.size(), layer);
+    if (read.ec != std::errc() || layer >= layers) return "";
+  }
+  std::vector<std::string> names;
+  for (const auto& [text, site] : kSites) names.push_back(fmt::format("blocks.{}.{}", layer, text));
+  const std::string nearest = nearest_name(name, names);
+  if (!nearest.empty()) return nearest;
+  return nearest_name(fmt::format("hook_{}", name.substr(name.rfind('.') + 1)), names);
+}
+
 }  // namespace
 
 HookPoint parse_hook(std::string_view name, int64_t layers) {
@@ -45,10 +62,13 @@ HookPoint parse_hook(std::string_view name, int64_t layers) {
   std::string forms;
   for (const auto& [text, site] : kSites)
     forms += fmt::format("{}blocks.L.{}", forms.empty() ? "" : ", ", text);
+  const std::string nearest = hook ? "" : nearest_hook(name, layers);
   throw Error(ExitCode::kConfig,
               {.problem = fmt::format("unknown hook \"{}\"", name),
                .why = hook ? fmt::format("the model has {} blocks", layers) : "no such hook point",
-               .suggestion = fmt::format("use one of {} with L from 0 to {}", forms, layers - 1)});
+               .suggestion = fmt::format("{}use one of {} with L from 0 to {}",
+                                         nearest.empty() ? "" : fmt::format("did you mean {}? ", nearest),
+                                         forms, layers - 1)});
 }
 
 std::string to_string(HookPoint hook) {

@@ -49,8 +49,9 @@ void merge_json(const ConfigSchema& schema, std::string_view text, std::string_v
   const std::string problem(status.message());
   const std::string unknown = captured(problem, R"(([A-Za-z0-9_]+): Cannot find field)");
   if (!unknown.empty()) schema.throw_unknown(unknown, fmt::format("'{}' in '{}'", unknown, origin));
-  throw Error(ExitCode::kConfig,
-              {.problem = fmt::format("'{}' is not a configuration", origin), .why = problem});
+  throw Error(ExitCode::kConfig, {.problem = fmt::format("'{}' is not a configuration", origin),
+                                  .why = problem,
+                                  .suggestion = "Write fields as `orthant VERB --help` lists them."});
 }
 
 void merge_text_format(const ConfigSchema& schema, std::string_view text, std::string_view origin,
@@ -65,7 +66,8 @@ void merge_text_format(const ConfigSchema& schema, std::string_view text, std::s
     schema.throw_unknown(unknown, fmt::format("'{}' at {}:{}", unknown, origin, problem.place()));
   throw Error(ExitCode::kConfig,
               {.problem = fmt::format("{}:{} is not a configuration", origin, problem.place()),
-               .why = problem.message()});
+               .why = problem.message(),
+               .suggestion = "Write fields as `orthant VERB --help` lists them."});
 }
 
 void fill_defaults(Message& message);

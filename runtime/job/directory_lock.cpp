@@ -74,8 +74,9 @@ DirectoryLock::DirectoryLock(const std::string& directory) : path_(directory + "
     const int reason = errno;
     if (reason != EEXIST) {
       removed();
-      throw Error(ExitCode::kIo,
-                  {.problem = fmt::format("cannot lock '{}'", directory), .why = std::strerror(reason)});
+      throw Error(ExitCode::kIo, {.problem = fmt::format("cannot lock '{}'", directory),
+                                  .why = std::strerror(reason),
+                                  .suggestion = "Make it writable, or choose another --out."});
     }
     const std::optional<Holder> holder = read_holder(path_);
     if (holder && is_alive(*holder, heartbeat_age(path_, claim))) {

@@ -49,8 +49,9 @@ Kept records_before(const std::string& path, int64_t first_step) {
 std::FILE* open_for_append(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "ab");
   if (file != nullptr) return file;
-  throw Error(ExitCode::kIo,
-              {.problem = fmt::format("cannot write '{}'", path), .why = std::strerror(errno)});
+  throw Error(ExitCode::kIo, {.problem = fmt::format("cannot write '{}'", path),
+                              .why = std::strerror(errno),
+                              .suggestion = "Make it writable, or choose another --out."});
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ extern "C" void note_signal(int signal) {
 }  // namespace
 
 void install_stop_signals() {
+  // A write past a limit on the size of files is then refused like one to a full disk and leaves its message.
+  std::signal(SIGXFSZ, SIG_IGN);
   for (const int signal : kStopSignals) {
     struct sigaction before {};
     sigaction(signal, nullptr, &before);

@@ -9,7 +9,9 @@
 namespace orthant {
 
 // Call before MPI starts: until then the default action of these signals ends the process. Signals after the
-// first change nothing. A handler inherited as ignored (nohup, a background shell) stays ignored.
+// first change nothing. A handler inherited as ignored (nohup, a background shell) stays ignored. Also
+// ignores SIGXFSZ: a write past a limit on file sizes fails like one to a full disk instead of ending the
+// process.
 void install_stop_signals();
 // Whether a stop signal has arrived.
 [[nodiscard]] bool stop_requested() noexcept;

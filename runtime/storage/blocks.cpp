@@ -43,7 +43,9 @@ static_assert(sizeof(Tail) == 64 && sizeof(BlockPlace) == 32);
 [[noreturn]] void damaged(const std::string& path, int64_t offset, const std::string& what,
                           const std::string& expected, const std::string& found) {
   throw Error(ExitCode::kData, {.problem = fmt::format("{}: {} at offset {} is damaged", path, what, offset),
-                                .why = fmt::format("expected {}, found {}", expected, found)});
+                                .why = fmt::format("expected {}, found {}", expected, found),
+                                .suggestion = "Restore the file from a copy; `orthant verify` on its "
+                                              "directory says how to make it anew."});
 }
 
 Hash128 header_hash_of(const Header& header) {

@@ -21,13 +21,29 @@ namespace {
 // Linux moves at most 2 GiB - 4 KiB a call; a smaller piece keeps signals responsive.
 constexpr int64_t kLargestTransfer = int64_t{1} << 30;
 
+std::string_view advice_for(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return "Free space or choose another place, then run the same command again.";
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+      return "Check the path.";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "Check the permissions, or choose another place.";
+    default:
+      return "Check the disk, then run the same command again.";
+  }
+}
+
 [[noreturn]] void fail(const std::string& path, std::string_view action, int error_number) {
-  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
-  throw Error(
-      ExitCode::kIo,
-      {.problem = fmt::format("cannot {} {}", action, path),
-       .why = std::generic_category().message(error_number),
-       .suggestion = full ? "Free space or choose another place, then run the same command again." : ""});
+  throw Error(ExitCode::kIo, {.problem = fmt::format("cannot {} {}", action, path),
+                              .why = std::generic_category().message(error_number),
+                              .suggestion = std::string(advice_for(error_number))});
 }
 
 int open_descriptor(const std::string& path, int flags, std::string_view action) {

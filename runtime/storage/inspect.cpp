@@ -107,10 +107,14 @@ json::object inspect_npy(const std::string& path) {
 }
 
 [[noreturn]] void refuse_unknown(const std::string& path) {
-  throw Error(ExitCode::kData,
-              {.problem = fmt::format("{} is of no known kind", path),
-               .why = std::filesystem::exists(path) ? "neither a store, a checkpoint, safetensors nor .npy"
-                                                    : "it does not exist"});
+  if (!std::filesystem::exists(path)) {
+    throw Error(ExitCode::kIo, {.problem = fmt::format("there is no {}", path),
+                                .why = "no such file or directory",
+                                .suggestion = "Check the path."});
+  }
+  throw Error(ExitCode::kData, {.problem = fmt::format("{} is of no known kind", path),
+                                .why = "neither a store, a checkpoint, safetensors nor .npy",
+                                .suggestion = "Name what orthant wrote, or an array."});
 }
 
 // Opening such a file checks all that can be checked.

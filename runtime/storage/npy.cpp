@@ -34,7 +34,9 @@ constexpr std::array<NpyType, 12> kTypes = {{{"<f8", Dtype::kF64},
                                              {"|b1", Dtype::kU8}}};
 
 [[noreturn]] void damaged(const std::string& path, const std::string& problem, const std::string& why) {
-  throw Error(ExitCode::kData, {.problem = fmt::format("{}: {}", path, problem), .why = why});
+  throw Error(ExitCode::kData, {.problem = fmt::format("{}: {}", path, problem),
+                                .why = why,
+                                .suggestion = "Copy or make the file again."});
 }
 
 // The text of `key`'s value in the header, a Python dictionary literal: from after the colon.

@@ -184,7 +184,8 @@ const SafetensorsEntry& SafetensorsReader::entry(std::string_view name) const {
     if (known.size() < 400) known += fmt::format("{}{}", known.empty() ? "" : ", ", candidate.name);
   }
   throw Error(ExitCode::kData, {.problem = fmt::format("{} has no tensor '{}'", path(), name),
-                                .why = fmt::format("it holds {} tensors: {}", entries_.size(), known)});
+                                .why = fmt::format("it holds {} tensors: {}", entries_.size(), known),
+                                .suggestion = "Give the file that holds it."});
 }
 
 const SafetensorsEntry& SafetensorsReader::entry(std::string_view name,
@@ -195,7 +196,8 @@ const SafetensorsEntry& SafetensorsReader::entry(std::string_view name,
   if (!equal) {
     throw Error(ExitCode::kData, {.problem = fmt::format("{}: tensor '{}' has shape [{}]", path(), name,
                                                          fmt::join(found.shape, ",")),
-                                  .why = fmt::format("[{}] is expected", fmt::join(shape, ","))});
+                                  .why = fmt::format("[{}] is expected", fmt::join(shape, ",")),
+                                  .suggestion = "Give a file whose tensors belong together."});
   }
   return found;
 }
@@ -251,7 +253,8 @@ std::vector<int64_t> SafetensorsReader::read_integers(const SafetensorsEntry& en
     default:
       throw Error(ExitCode::kData,
                   {.problem = fmt::format("{}: tensor '{}' is {}", path(), entry.name, entry.type),
-                   .why = "integers are expected"});
+                   .why = "integers are expected",
+                   .suggestion = "Write it as I32 or I64."});
   }
   return integers;
 }
@@ -261,7 +264,8 @@ void widen_stored(std::string_view type, const std::byte* from, std::span<float>
   require(stored != nullptr, "the element type is one of the container's");
   if (type.starts_with("F8")) {
     throw Error(ExitCode::kData, {.problem = fmt::format("tensors of type {} cannot be read as f32", type),
-                                  .why = "8-bit floats are not supported"});
+                                  .why = "8-bit floats are not supported",
+                                  .suggestion = "Use the file in F32, F16 or BF16."});
   }
   switch (stored->dtype) {
     case Dtype::kF32:

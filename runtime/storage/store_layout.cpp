@@ -38,10 +38,12 @@ void unpack(const std::byte*& from, size_t count, std::vector<T>& into) {
 }
 
 [[noreturn]] void damaged(const std::string& path, const std::string& problem, const std::string& why) {
-  throw Error(ExitCode::kData,
-              {.problem = fmt::format("{}: {}", path, problem),
-               .why = why,
-               .suggestion = "Remove this shard and run the same harvest again; it makes what is missing."});
+  throw Error(
+      ExitCode::kData,
+      {.problem = fmt::format("{}: {}", path, problem),
+       .why = why,
+       .suggestion = "Remove this shard and result.json, then run the same harvest again; it makes what is "
+                     "missing."});
 }
 
 int64_t whole_number(const json::object& fields, std::string_view key, const std::string& path) {

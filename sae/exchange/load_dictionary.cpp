@@ -81,7 +81,7 @@ DictionaryFile load_dictionary(const std::string& path, Memory& memory, int shar
   if (!fs::exists(path)) {
     throw Error(ExitCode::kIo,
                 {.problem = fmt::format("there is no '{}'", path),
-                 .why = "a dictionary is expected there",
+                 .why = "no such file or directory; a dictionary is expected there",
                  .suggestion = "Give a training run's directory, or one that `orthant import` reads."});
   }
   const fs::path in_directory = fs::path(path) / kDictionaryFile;

@@ -14,6 +14,7 @@ namespace orthant::sae {
 namespace {
 
 constexpr std::string_view kFormat = "orthant.dictionary";
+constexpr std::string_view kMakeAgain = "Copy the file again, or export it anew.";
 
 // One field of the header, which holds texts only.
 template <typename T>
@@ -23,9 +24,9 @@ T header_number(const SafetensorsReader& reader, const std::string& name) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc{} || end != text.data() + text.size()) {
-    throw Error(ExitCode::kData,
-                {.problem = fmt::format("'{}' cannot be loaded", reader.path()),
-                 .why = fmt::format("its header field {} is '{}', not a number", name, text)});
+    throw Error(ExitCode::kData, {.problem = fmt::format("'{}' cannot be loaded", reader.path()),
+                                  .why = fmt::format("its header field {} is '{}', not a number", name, text),
+                                  .suggestion = std::string(kMakeAgain)});
   }
   return value;
 }
@@ -34,7 +35,8 @@ std::string header_text(const SafetensorsReader& reader, const std::string& name
   const auto found = reader.metadata().find(name);
   if (found != reader.metadata().end()) return found->second;
   throw Error(ExitCode::kData, {.problem = fmt::format("'{}' cannot be loaded", reader.path()),
-                                .why = fmt::format("its header has no field {}", name)});
+                                .why = fmt::format("its header has no field {}", name),
+                                .suggestion = std::string(kMakeAgain)});
 }
 
 TensorMetadata header_of(const Dictionary& folded, const Provenance& provenance) {
@@ -65,8 +67,9 @@ Conventions conventions_in(const SafetensorsReader& reader, int64_t latents) {
     conventions.input_scaling = input_scaling_from_name(header_text(reader, "normalize_activations"));
   } catch (const Error& error) {
     if (error.code() != ExitCode::kConfig) throw;
-    throw Error(ExitCode::kData,
-                {.problem = fmt::format("'{}' cannot be loaded", reader.path()), .why = error.what()});
+    throw Error(ExitCode::kData, {.problem = fmt::format("'{}' cannot be loaded", reader.path()),
+                                  .why = error.what(),
+                                  .suggestion = std::string(kMakeAgain)});
   }
   conventions.latents = latents;
   conventions.k = header_number<int64_t>(reader, "k");

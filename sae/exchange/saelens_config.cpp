@@ -15,9 +15,11 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kVersion = "6.18.0";
+constexpr std::string_view kCopyAgain = "Copy or export the dictionary again.";
 constexpr std::string_view kLoadable = "Architectures that load: standard, topk, jumprelu, batchtopk.";
 
-[[noreturn]] void refuse(const std::string& path, const std::string& why, std::string_view suggestion = "") {
+[[noreturn]] void refuse(const std::string& path, const std::string& why,
+                         std::string_view suggestion = kCopyAgain) {
   throw Error(ExitCode::kData, {.problem = fmt::format("'{}' cannot be loaded", path),
                                 .why = why,
                                 .suggestion = std::string(suggestion)});
@@ -53,7 +55,8 @@ class Fields {
     if (inexact || number < 1) refuse(path_, fmt::format("{} is not a positive whole number", name));
     return number;
   }
-  [[nodiscard]] int64_t required_count(std::string_view name, std::string_view suggestion = "") const {
+  [[nodiscard]] int64_t required_count(std::string_view name,
+                                       std::string_view suggestion = kCopyAgain) const {
     if (find(name) == nullptr) refuse(path_, fmt::format("{} is missing", name), suggestion);
     return count(name);
   }

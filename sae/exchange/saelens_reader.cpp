@@ -49,7 +49,8 @@ double read_threshold(const SafetensorsReader& reader) {
   if (entry.elements() != 1) {
     throw Error(ExitCode::kData,
                 {.problem = fmt::format("'{}': topk_threshold is not one number", reader.path()),
-                 .why = fmt::format("it has {} elements", entry.elements())});
+                 .why = fmt::format("it has {} elements", entry.elements()),
+                 .suggestion = "Copy or export the dictionary again."});
   }
   reader.read(entry, {&threshold, 1});
   return threshold;
@@ -63,7 +64,8 @@ void check_finite(const Dictionary& dictionary, const std::string& path) {
         std::span<const float>(dictionary.decoder_bias.view().span())}) {
     if (std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) continue;
     throw Error(ExitCode::kData, {.problem = fmt::format("'{}' holds weights that are not finite", path),
-                                  .why = "the training that wrote it diverged, or the file is damaged"});
+                                  .why = "the training that wrote it diverged, or the file is damaged",
+                                  .suggestion = "Copy it again, or use another checkpoint of it."});
   }
 }
 
