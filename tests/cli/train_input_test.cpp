@@ -63,8 +63,46 @@ TEST(TrainInput, ValuesOutOfRangeNameFieldValueAndRange) {
   EXPECT_TRUE(refused(run(synthetic("--train.adam_beta1=1")), 78, "adam_beta1", "'1'", "0 to 0.999999"));
   EXPECT_TRUE(refused(run(synthetic("--sae.preset=ortsea")), 78, "sae.preset", "'ortsea'", "ortsae"));
   EXPECT_TRUE(refused(run(synthetic("--threads=100000")), 78, "threads", "'100000'", "1024"));
-  EXPECT_TRUE(
-      refused(run(synthetic("--train.tokens=99999999999999999999")), 78, "train.tokens", "at least 1"));
+  EXPECT_TRUE(refused(run(synthetic("--train.tokens=99999999999999999999")), 78, "train.tokens", "'999999",
+                      "1 to 1000000000000000"));
+}
+
+TEST(TrainInput, NumbersBeyondTheirRangeAreRefusedBeforeAnythingIsAllocated) {
+  const auto out_of_range = [](const std::string& flag, const std::string& value, const std::string& range) {
+    return refused(run(synthetic("--" + flag + "=" + value)), 78, flag + " = '" + value + "'", range);
+  };
+  EXPECT_TRUE(out_of_range("sae.latents", "99999999999999", "1 to 2147483647"));
+  EXPECT_TRUE(out_of_range("sae.latents", "-5", "1 to 2147483647"));
+  EXPECT_TRUE(out_of_range("sae.latents", "4e3", "1 to 2147483647"));
+  EXPECT_TRUE(out_of_range("train.batch_tokens", "9223372036854775807", "1 to 2147483647"));
+  EXPECT_TRUE(out_of_range("train.tokens", "9223372036854775807", "1 to 1000000000000000"));
+  EXPECT_TRUE(out_of_range("train.micro_batches", "99999999999", "at least 1"));
+  EXPECT_TRUE(out_of_range("source.synthetic.d_model", "9223372036854775807", "1 to 2147483647"));
+  EXPECT_TRUE(out_of_range("train.lr", "inf", "at least 0"));
+  EXPECT_TRUE(out_of_range("train.lr", "-1", "at least 0"));
+  EXPECT_TRUE(out_of_range("train.lr", "1e999", "at least 0"));
+  EXPECT_TRUE(out_of_range("sae.orthogonality.coefficient", "nan", "at least 0"));
+  EXPECT_TRUE(out_of_range("seed", "-1", "int"));
+  EXPECT_TRUE(out_of_range("mesh.data", "-1", "at least 0"));
+}
+
+TEST(TrainInput, SizesBeyondTheHostsMemoryAreRefused) {
+  EXPECT_TRUE(refused(run(synthetic("--sae.latents=2147483647")), 78, "sae.latents = 2147483647",
+                      "GiB on this host", "for 1 ranks", "Use fewer latents"));
+  EXPECT_TRUE(refused(run(synthetic("--train.batch_tokens=2147483647 --source.synthetic.d_model=100000")), 78,
+                      "train.batch_tokens = 2147483647", "GiB on this host"));
+  EXPECT_TRUE(refused(run(train("--source.synthetic.features=2147483647 --source.synthetic.d_model=100000")),
+                      78, "cannot allocate", "the host has"));
+}
+
+TEST(TrainInput, ARunThatDivergesNamesItsStep) {
+  for (const std::string preset : {"topk", "ortsae"}) {
+    for (const std::string rate : {"1e10", "1e20", "1e30"}) {
+      EXPECT_TRUE(refused(run(synthetic("--sae.preset=" + preset + " --train.lr=" + rate)), 76, "at step",
+                          "Lower train.lr"))
+          << preset << " " << rate;
+    }
+  }
 }
 
 TEST(TrainInput, SizesThatDoNotFitTogetherAreRefused) {
@@ -74,6 +112,8 @@ TEST(TrainInput, SizesThatDoNotFitTogetherAreRefused) {
                       "sae.latents = 2", "fewer shards"));
   EXPECT_TRUE(refused(run(synthetic("--train.batch_tokens=2 --mesh.data=3"), 3), 78, "mesh.data = 3",
                       "train.batch_tokens = 2", "larger batch"));
+  EXPECT_TRUE(refused(run(synthetic("--train.micro_batches=65")), 78, "train.micro_batches = 65",
+                      "train.batch_tokens = 64", "fewer parts"));
   EXPECT_TRUE(refused(run(synthetic("--mesh.data=3"), 2), 78, "mesh.data=3", "ranks, 2"));
 }
 
@@ -83,8 +123,9 @@ TEST(TrainInput, ASourceIsNeededAndOneIsEnough) {
 }
 
 TEST(TrainInput, MissingFilesAreNamed) {
-  EXPECT_TRUE(refused(run(train("--source.store=nowhere")), 65, "nowhere", "harvest"));
-  EXPECT_TRUE(refused(run(train("--source.array=nowhere.npy")), 74, "nowhere.npy", "No such file"));
+  EXPECT_TRUE(refused(run(train("--source.store=nowhere")), 74, "nowhere", "harvest"));
+  EXPECT_TRUE(
+      refused(run(train("--source.array=nowhere.npy")), 74, "nowhere.npy", "No such file", "Check the path"));
   EXPECT_TRUE(refused(run(synthetic("--config=nowhere.textproto")), 74, "nowhere.textproto", "--config"));
   EXPECT_TRUE(refused(run(synthetic("--init=nowhere")), 74, "nowhere", "run's directory"));
 }
@@ -111,11 +152,16 @@ TEST(TrainInput, NonFiniteRowsAreLeftOutByNormOrEndTheRun) {
   for (const float value : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
     const std::string path = folder.file("values.npy");
     write_npy(path, 1000, value);
-    EXPECT_TRUE(ended(run(train("--source.array=" + path)), 0));
+    const Outcome without = run(train("--source.array=" + path));
+    EXPECT_TRUE(ended(without, 0));
+    EXPECT_NE(
+        without.err.find("values.npy: 1 rows hold values that are not finite and are left out, the first "
+                         "is row 500"),
+        std::string::npos)
+        << without.err;
     const std::string all = "--source.exclude.norm_ratio=0 --source.array=" + path;
-    EXPECT_TRUE(refused(run(train(all)), 76, "not finite", "norm_ratio"));
-    EXPECT_TRUE(refused(run(train(all + " --sae.normalize_activations=none")), 76, "at step", "norm_ratio"));
-    EXPECT_TRUE(refused(run(train(all), 2), 76, "not finite", "norm_ratio"));
+    EXPECT_TRUE(refused(run(train(all)), 76, "row 500 of", "values.npy", "not finite", "norm_ratio"));
+    EXPECT_TRUE(refused(run(train(all), 2), 76, "row 500 of", "not finite", "norm_ratio"));
   }
 }
 
@@ -127,6 +173,14 @@ TEST(TrainInput, StartOfAnotherShapeIsRefused) {
   EXPECT_TRUE(refused(run(synthetic(init + " --source.synthetic.d_model=12")), 78, "width 16", "width 12"));
   EXPECT_TRUE(refused(run(synthetic(init + " --sae.latents=47")), 78, "48 latents", "47", "sae.latents"));
   EXPECT_TRUE(ended(run(synthetic(init)), 0));
+}
+
+TEST(TrainInput, MoreShardsThanLatentsAreRefusedByEvaluateToo) {
+  const testing::TempDir folder;
+  const std::string sae = folder.file("sae");
+  ASSERT_TRUE(ended(run(synthetic("--sae.latents=2 --sae.k=1 --out=" + sae)), 0));
+  EXPECT_TRUE(refused(run("evaluate --progress=none --source.synthetic.d_model=16 --sae=" + sae, 3), 78,
+                      "mesh.dictionary = 3", "2 latents", "fewer shards"));
 }
 
 TEST(TrainInput, ADirectoryHoldsOneConfigurationAndOneJob) {
