@@ -50,10 +50,10 @@ class Evaluator {
     if (!job_.own.has_sae())
       refuse("no dictionary is given", "evaluate measures one", "Give --sae=RUN_OR_DIR.");
     ControlGroup& control = *job_.world.control;
-    agree(control, "opening the inputs", [&] { open(); });
+    agree(control, "open the inputs", [&] { open(); });
     measure();
     RunDirectory* run = job_.invocation.run;
-    if (run != nullptr) agree(control, "writing the results", [&] { write_files(run->path()); });
+    if (run != nullptr) agree(control, "write the results", [&] { write_files(run->path()); });
     json::object document = sae::evaluation_json(job_.evaluation);
     document["sae"] = job_.own.sae();
     document["precision"] = job_.own.precision();

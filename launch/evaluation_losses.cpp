@@ -62,7 +62,7 @@ void EvaluationLosses::measure(double norm_limit) {
   World& world = job_->world;
   // Language models run data-parallel: every rank holds the whole dictionary.
   sae::DictionaryFile whole;
-  agree(*world.control, "loading the whole dictionary",
+  agree(*world.control, "load the whole dictionary",
         [&] { whole = sae::load_dictionary(job_->own.sae(), job_->memory); });
   whole.dictionary.encoder_precision = job_->precision;
   const auto& ids = job_->own.source().exclude().token_ids();

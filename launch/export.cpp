@@ -90,7 +90,7 @@ ExitCode run_export(Invocation& invocation) {
   json::object result;
   const bool is_store = stored_kind_of(path) == StoredKind::kActivationStore;
   const bool writes = invocation.world.rank() == 0;
-  agree(*invocation.world.control, "the export", [&] {
+  agree(*invocation.world.control, "export", [&] {
     if (writes) result = is_store ? export_rows(own, path, out) : export_sae(own, path, out);
   });
   std::string text = json::serialize(result);

@@ -41,7 +41,7 @@ json::object import_sae(const std::string& path, const std::string& into) {
 ExitCode run_import(Invocation& invocation) {
   const std::string& path = given_path(invocation, invocation.own<Import>().path());
   json::object result;
-  agree(*invocation.world.control, "the import", [&] {
+  agree(*invocation.world.control, "import", [&] {
     if (invocation.world.rank() == 0) result = import_sae(path, invocation.run->file(sae::kDictionaryFile));
   });
   std::string text = json::serialize(result);

@@ -61,7 +61,7 @@ ExitCode run(Invocation& invocation) {
     const Share mine =
         share_of(std::min(windows - first, kRoundWindows * control.size()), control.size(), control.rank());
     std::vector<double> part;
-    agree(control, "lm perplexity", [&] {
+    agree(control, "measure the perplexity", [&] {
       part = models::window_nll(
           model.weights, ids, config.window(), {first + mine.first, mine.count}, [](int64_t) {}, memory,
           stream);

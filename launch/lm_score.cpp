@@ -67,7 +67,7 @@ ExitCode run(Invocation& invocation) {
     const Share mine =
         share_of(std::min(count - first, kRoundPairs * control.size()), control.size(), control.rank());
     std::string part;
-    agree(control, "lm score", [&] {
+    agree(control, "score the pairs", [&] {
       const auto own =
           std::span(pairs).subspan(static_cast<size_t>(first + mine.first), static_cast<size_t>(mine.count));
       part = boost::json::serialize(scores_of(model.weights, own, memory, stream));

@@ -221,7 +221,7 @@ ExitCode run_train(Invocation& invocation) {
       resolve_mesh({invocation.common.mesh().data(), invocation.common.mesh().dictionary()}, world.size());
   Memory memory;
   std::unique_ptr<ActivationSource> source;
-  agree(*world.control, "opening the activation source", [&] {
+  agree(*world.control, "open the activation source", [&] {
     source = open_source(own.source(), invocation.common.seed(), world, memory, invocation.log,
                          kernels::precision_from_name(own.precision()));
   });

@@ -22,9 +22,11 @@ using std::chrono::milliseconds;
 constexpr milliseconds kGraceOfFailure{2000};
 constexpr milliseconds kPoll{1};
 
+// What ranks agreed on names the rank that failed by itself.
 void print_failure(int rank, int size, const std::string& message) {
   if (message.empty()) return;
-  const std::string origin = size > 1 ? fmt::format("rank {}: ", rank) : "";
+  const bool is_agreed = message.starts_with("rank ");
+  const std::string origin = size > 1 && !is_agreed ? fmt::format("rank {}: ", rank) : "";
   const std::string line = fmt::format("orthant: {}{}\n", origin, message);
   std::fwrite(line.data(), 1, line.size(), stderr);
   std::fflush(stderr);

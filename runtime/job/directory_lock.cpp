@@ -51,9 +51,11 @@ void write_claim(const std::string& path) {
   file << fmt::format("{} {} {} {}\n", host_name(), getpid(), boot_id(), process_start(getpid()));
   file.close();
   if (file) return;
+  const int reason = errno;
+  unlink(path.c_str());  // begun where the disk is full
   throw Error(ExitCode::kIo, {.problem = fmt::format("cannot write '{}'", path),
-                              .why = std::strerror(errno),
-                              .suggestion = "Choose another --out."});
+                              .why = std::strerror(reason),
+                              .suggestion = "Free space, make it writable, or choose another --out."});
 }
 
 // Removes the lock of a dead holder. Of several that try, one moves it away; a lock that was taken anew
