@@ -34,7 +34,8 @@ std::string verify_table(const json::value& result) {
   std::string table = fmt::format("{} ({}) is damaged\n", text(shown, "path"), text(shown, "kind"));
   for (const json::value& one : damage) {
     const json::object& entry = one.as_object();
-    table += fmt::format("{}: {}. {}\n", text(entry, "file"), text(entry, "reason"), text(entry, "repair"));
+    table += fmt::format("{}: {}\n  repair: {}\n", text(entry, "file"), text(entry, "reason"),
+                         text(entry, "repair"));
   }
   return table;
 }

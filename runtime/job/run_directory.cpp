@@ -82,7 +82,8 @@ bool never_began(const json::object& run) {
   if (attempts == nullptr) return false;
   for (const json::value& attempt : attempts->as_array()) {
     const json::object& fields = attempt.as_object();
-    if (fields.at("end") != json::value("failed")) return false;
+    const json::value* end = fields.if_contains("end");
+    if (end == nullptr || *end != json::value("failed")) return false;
     for (const auto& [key, value] : fields) {
       if (key.starts_with("start_")) return false;
     }

@@ -44,8 +44,8 @@ static_assert(sizeof(Tail) == 64 && sizeof(BlockPlace) == 32);
                           const std::string& expected, const std::string& found) {
   throw Error(ExitCode::kData, {.problem = fmt::format("{}: {} at offset {} is damaged", path, what, offset),
                                 .why = fmt::format("expected {}, found {}", expected, found),
-                                .suggestion = "Restore the file from a copy; `orthant verify` on its "
-                                              "directory says how to make it anew."});
+                                .suggestion = "Restore the file from a copy, or see what `orthant verify` "
+                                              "says of its directory."});
 }
 
 Hash128 header_hash_of(const Header& header) {

@@ -96,10 +96,14 @@ TEST_F(RunDirectoryTest, AnotherConfigurationIsRefusedAndFreshDiscards) {
   const std::string message = refusal({"--sae.k=9"});
   EXPECT_NE(message.find("sae.k: 8 there, 9 here"), std::string::npos) << message;
   std::ofstream(out_ + "/notes.txt") << "keep";
-  std::ofstream(out_ + "/metrics.jsonl") << "old";
+  std::filesystem::create_directory(out_ + "/blocks.0.hook_mlp_out");
+  const std::vector<std::string> left = {"metrics.jsonl", "store.json", "shard-000000000000000.bin",
+                                         "dictionary.safetensors",
+                                         "blocks.0.hook_mlp_out/shard-000000000000000.bin"};
+  for (const std::string& name : left) std::ofstream(out_ + "/" + name) << "old";
   const auto fresh = open({"--sae.k=9"}, true);
   EXPECT_FALSE(fresh->is_continued());
-  EXPECT_FALSE(std::filesystem::exists(out_ + "/metrics.jsonl"));
+  for (const std::string& name : left) EXPECT_FALSE(std::filesystem::exists(out_ + "/" + name)) << name;
   EXPECT_TRUE(std::filesystem::exists(out_ + "/notes.txt"));
 }
 

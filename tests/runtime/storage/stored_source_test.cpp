@@ -187,7 +187,15 @@ TEST(StoredSource, NormsFarFromTheMedianAreLeftOut) {
   EXPECT_EQ(source->excluded().norm_ratio, 2);
   EXPECT_EQ(source->rows(Split::kTrain) + source->rows(Split::kHoldout), 198);
   EXPECT_GT(source->rows(Split::kHoldout), 0);
+  EXPECT_EQ(source->not_finite().count, 1);
+  EXPECT_EQ(source->not_finite().first, 40);
   config.mutable_exclude()->set_norm_ratio(0);
+  std::string message;
+  EXPECT_EQ(testing::code_of([&] { (void)open_array_or_store(config, 0, memory); }, &message),
+            ExitCode::kNonFinite);
+  EXPECT_NE(message.find("row 40 of"), std::string::npos) << message;
+  values[2 * 40] = 1.0f;
+  write_npy(directory.file("x.npy"), Dtype::kF32, {200, 2}, values.data());
   EXPECT_EQ(open_array_or_store(config, 0, memory)->excluded().norm_ratio, 0);
 }
 
