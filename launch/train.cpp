@@ -12,7 +12,6 @@
 #include "launch/config.pb.h"
 #include "launch/open_source.h"
 #include "launch/verb.h"
-#include "runtime/device/host_memory.h"
 #include "runtime/job/checkpoint_schedule.h"
 #include "runtime/job/metrics.h"
 #include "runtime/job/progress.h"
@@ -69,28 +68,6 @@ void refuse_impossible(const sae::TrainerConfig& config, MeshShape mesh) {
                                     .why = "its dense gradients are summed over replicas in no fixed order",
                                     .suggestion = "Set mesh.data=1."});
   }
-}
-
-// Before anything is allocated. A bound from below: parameters and their two moments, and the rows of a batch
-// with their centred copy, reconstruction and gradient.
-void refuse_larger_than_host(const sae::TrainerConfig& config, MeshShape mesh, int64_t d_model,
-                             int ranks_of_host) {
-  constexpr double kMatrices = 6, kBatches = 4;
-  const double latents =
-      std::ceil(static_cast<double>(config.conventions.latents) / static_cast<double>(mesh.dictionary));
-  const double rows = std::ceil(static_cast<double>(config.batch_tokens) / static_cast<double>(mesh.data));
-  const double bytes =
-      (kMatrices * latents + kBatches * rows) * static_cast<double>(d_model) * sizeof(float) * ranks_of_host;
-  const auto host = static_cast<double>(host_memory_bytes());
-  if (bytes <= host) return;
-  constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
-  throw Error(
-      ExitCode::kConfig,
-      {.problem = fmt::format("sae.latents = {}, train.batch_tokens = {} and d_model {} need at least {:.1f} "
-                              "GiB on this host",
-                              config.conventions.latents, config.batch_tokens, d_model, bytes / kGibibyte),
-       .why = fmt::format("it has {:.1f} GiB for {} ranks", host / kGibibyte, ranks_of_host),
-       .suggestion = std::string(kAskForLess)});
 }
 
 void refuse_empty(const Source& config, const ActivationSource& source) {
@@ -227,7 +204,6 @@ ExitCode run_train(Invocation& invocation) {
   });
   const sae::TrainerConfig config = trainer_config(invocation.common, own, mesh, source->d_model());
   refuse_impossible(config, mesh);
-  refuse_larger_than_host(config, mesh, source->d_model(), world.local_size);
   refuse_empty(own.source(), *source);
   Grid grid = make_grid(*world.data, mesh);
   sae::Trainer trainer(config, source->d_model(), world, grid, memory);

@@ -8,8 +8,6 @@
 namespace orthant {
 namespace {
 
-constexpr int64_t kPieceElements = 1 << 16;
-
 // Adds the rows of `parts` [rows, elements] in the tree; the sum is left in the first row.
 template <typename T>
 void add_in_tree(T* parts, int rows, int64_t elements) {
@@ -33,7 +31,7 @@ OrderedSum::OrderedSum(Memory& memory, std::string_view segment, int64_t most_el
     : group_(&group),
       virtual_shards_(virtual_shards),
       own_parts_(virtual_shards / group.size()),
-      piece_elements_(std::min(kPieceElements, most_elements)),
+      piece_elements_(std::min(kOrderedSumPiece, most_elements)),
       gathered_(memory, segment, {virtual_shards * share_of(piece_elements_, group.size(), 0).count}),
       packed_(memory, segment, {group.size() == 1 ? 0 : own_parts_ * piece_elements_}),
       scalars_(memory, segment, {virtual_shards}),

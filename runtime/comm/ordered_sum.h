@@ -21,6 +21,9 @@
 
 namespace orthant {
 
+// Longer vectors are summed in pieces of so many elements, each with its own exchange.
+inline constexpr int64_t kOrderedSumPiece = int64_t{1} << 16;
+
 // Whether V virtual shards can be dealt over `ranks`.
 [[nodiscard]] constexpr bool deals_evenly(int virtual_shards, int ranks) {
   return virtual_shards >= ranks && virtual_shards % ranks == 0;

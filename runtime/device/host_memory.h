@@ -1,16 +1,14 @@
-// How much memory the ranks of this host may use. Thread-safe.
+// How much memory this host can still give, whoever asks. Thread-safe.
 #pragma once
 
 #include <cstdint>
-#include <string_view>
+#include <string>
 
 namespace orthant {
 
-// What to do where memory is not enough; the end of a message.
-inline constexpr std::string_view kAskForLess =
-    "Use fewer latents, rows or tokens at a time, or spread the run over more hosts.";
-
-// Bytes of the machine, or of the control group this process is in where that allows less.
-[[nodiscard]] int64_t host_memory_bytes();
+// Bytes that processes of this host can still allocate: what the kernel calls available, and no more than
+// what the limits of this process's control groups leave, files in the page cache counted as free. Nothing is
+// known where neither can be read: the largest number. `root` is where proc and sys are found.
+[[nodiscard]] int64_t available_host_bytes(const std::string& root = "");
 
 }  // namespace orthant

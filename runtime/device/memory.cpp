@@ -13,7 +13,7 @@ SegmentUse& Memory::segment_named(std::string_view name) {
 }
 
 Buffer Memory::allocate(std::string_view segment, int64_t bytes) {
-  Buffer buffer(device_, bytes);
+  Buffer buffer = counts_only_ ? Buffer::reserved(device_, bytes) : Buffer(device_, bytes);
   const std::lock_guard lock(mutex_);
   segment_named(segment).allocated_bytes += bytes;
   return buffer;
@@ -22,6 +22,16 @@ Buffer Memory::allocate(std::string_view segment, int64_t bytes) {
 void Memory::predict(std::string_view segment, int64_t bytes) {
   const std::lock_guard lock(mutex_);
   segment_named(segment).predicted_bytes += bytes;
+}
+
+void Memory::predict(const Memory& planned) {
+  for (const SegmentUse& use : planned.segments()) predict(use.segment, use.allocated_bytes);
+}
+
+int64_t Memory::allocated_bytes() const {
+  int64_t bytes = 0;
+  for (const SegmentUse& use : segments()) bytes += use.allocated_bytes;
+  return bytes;
 }
 
 std::vector<SegmentUse> Memory::segments() const {

@@ -1,7 +1,8 @@
-// Views (borrowed) and tensors (owned): dense, row-major, contiguous, with shape and element type in the C++ type.
+// Views (borrowed) and tensors (owned): dense, row-major, contiguous, with shape and element type in the C++
+// type.
 //
-// Kernels take views and never allocate; trainers and models own tensors. Sharing a view between threads is safe
-// as long as nobody writes.
+// Kernels take views and never allocate; trainers and models own tensors. Sharing a view between threads is
+// safe as long as nobody writes.
 #pragma once
 
 #include <array>
@@ -43,11 +44,7 @@ struct View {
     return part;
   }
   [[nodiscard]] std::span<T> span() const { return {data, static_cast<size_t>(elements())}; }
-  operator View<const T, Rank>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, shape, device};
-  }
+  operator View<const T, Rank>() const requires(!std::is_const_v<T>) { return {data, shape, device}; }
 };
 
 template <typename T>
@@ -64,14 +61,16 @@ class Tensor {
     View<T, Rank> extent{nullptr, shape};
     buffer_ = memory.allocate(segment, extent.bytes());
   }
-  [[nodiscard]] View<T, Rank> view() { return {reinterpret_cast<T*>(buffer_.data()), shape_, buffer_.device()}; }
+  [[nodiscard]] View<T, Rank> view() {
+    return {reinterpret_cast<T*>(buffer_.data()), shape_, buffer_.device()};
+  }
   [[nodiscard]] View<const T, Rank> view() const {
     return {reinterpret_cast<const T*>(buffer_.data()), shape_, buffer_.device()};
   }
   [[nodiscard]] const std::array<int64_t, Rank>& shape() const { return shape_; }
   [[nodiscard]] T* data() { return view().data; }
   [[nodiscard]] const T* data() const { return view().data; }
-  void zero() { zero_bytes(buffer_.data(), buffer_.device(), buffer_.bytes()); }
+  void zero() { buffer_.zero(); }
 
  private:
   std::array<int64_t, Rank> shape_{};
