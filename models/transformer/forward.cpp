@@ -283,4 +283,13 @@ void project_logits(const Weights& weights, Matrix<const float> hidden, Matrix<f
   state.flops += 2 * hidden.shape[0] * weights.head.columns() * weights.head.depth();
 }
 
+double forward_flops_per_token(const ModelConfig& config, int64_t blocks, int64_t positions) {
+  const int64_t width = config.heads * config.head_dim;
+  const int64_t kv_width = config.kv_heads * config.head_dim;
+  const int64_t weights = config.d_model * (2 * width + 2 * kv_width + 3 * config.d_mlp);
+  const double pairs = static_cast<double>(positions + 1) / 2.0;  // of a token, the mean over the sequence
+  return static_cast<double>(blocks) *
+         (2.0 * static_cast<double>(weights) + 4.0 * pairs * static_cast<double>(width));
+}
+
 }  // namespace orthant::models

@@ -57,4 +57,8 @@ Matrix<const float> forward(const Weights& weights, const ForwardArgs& args, Run
 void project_logits(const Weights& weights, Matrix<const float> hidden, Matrix<float> logits, RunState& state,
                     Stream& stream);
 
+// Floating-point operations of the first `blocks` blocks for one token of a sequence of `positions`, on
+// average: what RunState::flops counts of it.
+[[nodiscard]] double forward_flops_per_token(const ModelConfig& config, int64_t blocks, int64_t positions);
+
 }  // namespace orthant::models

@@ -97,6 +97,11 @@ RowLabels labels_of(const TokenRows& text, const RowPiece& piece) {
   return labels;
 }
 
+RunLimits limits_of(int64_t longest_row, int64_t forward_tokens) {
+  const int64_t tokens = std::max(longest_row, forward_tokens);
+  return {.tokens = tokens, .sequences = tokens, .positions = longest_row};
+}
+
 // This rank's part of a harvest.
 class Harvester {
  public:
@@ -106,7 +111,8 @@ class Harvester {
         text_(text),
         pieces_(std::move(pieces)),
         stream_(stream),
-        state_(memory, weights.config, limits(text, forward_tokens)) {
+        state_(memory, weights.config,
+               limits_of(text.longest_row(), std::min(forward_tokens, text.tokens()))) {
     for (const RowPiece& piece : pieces_) total_ += piece.wanted.count;
   }
   void add_sink(const HarvestTarget& target, Ranges missing, Memory& memory) {
@@ -143,10 +149,6 @@ class Harvester {
   }
 
  private:
-  static RunLimits limits(const TokenRows& text, int64_t forward_tokens) {
-    const int64_t tokens = std::max(text.longest_row(), std::min(forward_tokens, text.tokens()));
-    return {.tokens = tokens, .sequences = tokens, .positions = text.longest_row()};
-  }
   void keep(const RowPiece& piece, int64_t first_row, const std::vector<Tap>& taps) {
     const RowLabels labels = labels_of(text_, piece);
     const int64_t begin = first_row + piece.wanted.first - text_.first_token(piece.row);
@@ -222,6 +224,18 @@ HarvestOutcome harvest(const Weights& weights, const TokenRows& text,
         finish_store(harvester->sinks()[i]->writer, targets[i].path, targets[i].description, control));
   }
   return outcome;
+}
+
+void count_harvest(const ModelFile& file, std::span<const HookPoint> hooks, int64_t context, Dtype dtype,
+                   kernels::Precision precision, Memory& counting) {
+  Stream stream;
+  const Weights weights = load_weights(file, blocks_needed(hooks), counting, stream, precision);
+  const int64_t d_model = weights.config.d_model;
+  const RunState state(counting, weights.config, limits_of(context, HarvestOptions{}.forward_tokens));
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    const Tensor<std::byte, 1> block = allocate_store_block(d_model, dtype, counting);
+    const Tensor<float, 2> tapped(counting, "taps", {state.limits.tokens, d_model});
+  }
 }
 
 LoadRange blocks_needed(std::span<const HookPoint> hooks) {

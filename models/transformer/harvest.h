@@ -46,6 +46,11 @@ struct HarvestOutcome {
                                      const std::vector<HarvestTarget>& targets, const HarvestOptions& options,
                                      ControlGroup& control, Memory& memory, Stream& stream);
 
+// Counts in `counting` what the weights and a harvest of `hooks` stores would allocate on each rank for a
+// text with rows of at most `context` tokens; only the model's header is read.
+void count_harvest(const ModelFile& file, std::span<const HookPoint> hooks, int64_t context, Dtype dtype,
+                   kernels::Precision precision, Memory& counting);
+
 // Blocks that a harvest at these hooks needs, for load_weights().
 [[nodiscard]] LoadRange blocks_needed(std::span<const HookPoint> hooks);
 

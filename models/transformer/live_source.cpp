@@ -52,9 +52,16 @@ RowSelection select(const TokenRows& text, int64_t d_model, RowFilter filter, Me
   return select_rows(TextLabels(text, d_model), filter, memory);
 }
 
-RunLimits limits_of(const TokenRows& text) {
-  const int64_t tokens = std::max(text.longest_row(), std::min(kForwardTokens, text.tokens()));
-  return {.tokens = tokens, .sequences = tokens, .positions = text.longest_row()};
+RunLimits limits_of(int64_t longest_row, int64_t text_tokens) {
+  const int64_t tokens = std::max(longest_row, std::min(kForwardTokens, text_tokens));
+  return {.tokens = tokens, .sequences = tokens, .positions = longest_row};
+}
+
+void require_all_given(const Source& config) {
+  if (!config.model().empty() && !config.text().empty() && !config.hook().empty()) return;
+  throw Error(ExitCode::kConfig, {.problem = "a live model needs source.model, source.text and source.hook",
+                                  .why = "not all three are given",
+                                  .suggestion = "give the missing ones"});
 }
 
 std::string identity_text(const LanguageModel& model, const TokenRows& text, HookPoint hook,
@@ -84,7 +91,7 @@ LiveSource::LiveSource(LanguageModel model, TokenRows text, HookPoint hook, Live
       text_(std::move(text)),
       hook_(hook),
       options_(std::move(options)),
-      state_(memory, model_.weights.config, limits_of(text_)),
+      state_(memory, model_.weights.config, limits_of(text_.longest_row(), text_.tokens())),
       tapped_(memory, "taps", {state_.limits.tokens, d_model()}),
       selection_(select(text_, d_model(), options_.filter, memory)),
       train_order_(selection_.train.counts(kBlockTokens), options_.window_rows, options_.shuffle,
@@ -212,13 +219,22 @@ void LiveSource::read(Split split, int64_t first, Matrix<float> into, RowLabels*
   }
 }
 
+int64_t count_live_source(const Source& config, Memory& counting, kernels::Precision precision) {
+  require_all_given(config);
+  Stream stream;
+  const std::unique_ptr<ModelFile> file = open_model_file(config.model());
+  const HookPoint hook = parse_hook(config.hook(), file->config().layers);
+  const Weights weights = load_weights(*file, blocks_needed({&hook, 1}), counting, stream, precision);
+  const RunState state(counting, weights.config, limits_of(config.context(), kForwardTokens));
+  const int64_t d_model = weights.config.d_model;
+  const Tensor<float, 2> tapped(counting, "taps", {state.limits.tokens, d_model});
+  const Tensor<float, 2> window(counting, "source window", {LiveSourceOptions{}.window_rows, d_model});
+  return d_model;
+}
+
 std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_t seed, Memory& memory,
                                                    Log& log, kernels::Precision precision) {
-  if (config.model().empty() || config.text().empty() || config.hook().empty()) {
-    throw Error(ExitCode::kConfig, {.problem = "a live model needs source.model, source.text and source.hook",
-                                    .why = "not all three are given",
-                                    .suggestion = "give the missing ones"});
-  }
+  require_all_given(config);
   Stream stream;
   const HookPoint hook = parse_hook(config.hook(), open_model_file(config.model())->config().layers);
   LanguageModel model =

@@ -97,4 +97,10 @@ class LiveSource : public ActivationSource {
     const Source& config, uint64_t seed, Memory& memory, Log& log,
     kernels::Precision precision = kernels::Precision::kF32);
 
+// Counts in `counting` what open_live_source() would allocate for a text with rows of full length and of many
+// windows, but for the bits that tell which of its tokens are kept; only the model's header is read. Returns
+// d_model.
+int64_t count_live_source(const Source& config, Memory& counting,
+                          kernels::Precision precision = kernels::Precision::kF32);
+
 }  // namespace orthant::models

@@ -17,6 +17,7 @@ std::vector<double> rope_frequencies(const ModelConfig& config) {
 RopeTable::RopeTable(Memory& memory, const ModelConfig& config, int64_t positions)
     : cosines_(memory, "weights", {positions, config.head_dim / 2}),
       sines_(memory, "weights", {positions, config.head_dim / 2}) {
+  if (memory.counts_only()) return;
   const std::vector<double> frequencies = rope_frequencies(config);
   for (int64_t position = 0; position < positions; ++position) {
     for (size_t i = 0; i < frequencies.size(); ++i) {

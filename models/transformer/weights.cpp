@@ -8,7 +8,7 @@
 namespace orthant::models {
 namespace {
 
-// Reads tensors one by one through a single scratch buffer.
+// Reads tensors one by one through a single scratch buffer; of a Memory that counts only the shapes.
 class WeightReader {
  public:
   WeightReader(const ModelFile& file, kernels::Precision precision, Memory& memory, Stream& stream)
@@ -16,7 +16,12 @@ class WeightReader {
 
   Tensor<float, 1> vector(const std::string& name, int64_t length) {
     Tensor<float, 1> tensor(memory_, "weights", {length});
-    file_.read(name, tensor.view().span());
+    read(name, tensor.view().span());
+    return tensor;
+  }
+  Tensor<float, 2> matrix(const std::string& name, int64_t rows, int64_t columns) {
+    Tensor<float, 2> tensor(memory_, "weights", {rows, columns});
+    read(name, tensor.view().span());
     return tensor;
   }
   Tensor<float, 1> bias(const std::string& layer, int64_t length) {
@@ -25,13 +30,19 @@ class WeightReader {
   kernels::PackedWeights packed(const std::string& layer, int64_t columns, int64_t depth) {
     if (scratch_.shape()[0] < columns * depth) scratch_ = {memory_, "loading", {columns * depth}};
     const Matrix<float> rows{scratch_.data(), {columns, depth}};
-    file_.read(layer + ".weight", rows.span());
-    kernels::PackedWeights weights(memory_, "weights", columns, depth, precision_);
-    weights.pack(rows, stream_);
+    read(layer + ".weight", rows.span());
+    return packed(rows);
+  }
+  kernels::PackedWeights packed(Matrix<const float> rows) {
+    kernels::PackedWeights weights(memory_, "weights", rows.shape[0], rows.shape[1], precision_);
+    if (!memory_.counts_only()) weights.pack(rows, stream_);
     return weights;
   }
 
  private:
+  void read(const std::string& name, std::span<float> into) {
+    if (!memory_.counts_only()) file_.read(name, into);
+  }
   const ModelFile& file_;
   kernels::Precision precision_;
   Memory& memory_;
@@ -69,19 +80,14 @@ Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Str
   Weights weights;
   weights.config = config;
   weights.precision = precision;
-  weights.embedding = {memory, "weights", {config.vocabulary, config.d_model}};
-  file.read("model.embed_tokens.weight", weights.embedding.view().span());
+  weights.embedding = reader.matrix("model.embed_tokens.weight", config.vocabulary, config.d_model);
   for (int64_t layer = 0; layer < std::min(range.blocks, config.layers); ++layer) {
     weights.blocks.push_back(read_block(reader, config, layer));
   }
   if (!range.head) return weights;
   weights.final_norm = reader.vector("model.norm.weight", config.d_model);
-  if (config.tied_embeddings) {
-    weights.head = {memory, "weights", config.vocabulary, config.d_model, precision};
-    weights.head.pack(weights.embedding.view(), stream);
-  } else {
-    weights.head = reader.packed("lm_head", config.vocabulary, config.d_model);
-  }
+  weights.head = config.tied_embeddings ? reader.packed(weights.embedding.view())
+                                        : reader.packed("lm_head", config.vocabulary, config.d_model);
   return weights;
 }
 

@@ -24,6 +24,11 @@ namespace orthant {
 // directory holds shards of another store.
 [[nodiscard]] std::vector<Share> missing_ranges(const std::string& path, const StoreDescription& description);
 
+// The block that a writer fills before it is written.
+[[nodiscard]] Tensor<std::byte, 1> allocate_store_block(int64_t d_model, Dtype dtype, Memory& memory);
+// Bytes on disk of `rows` rows with their labels, but for headers and indices.
+[[nodiscard]] int64_t store_bytes(int64_t rows, int64_t d_model, Dtype dtype);
+
 // Writes rows of one rank. One thread. A full disk throws Error(kIo); complete shards stay valid.
 class StoreWriter {
  public:

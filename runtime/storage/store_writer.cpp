@@ -39,13 +39,21 @@ std::vector<Share> missing_ranges(const std::string& path, const StoreDescriptio
   return missing;
 }
 
+Tensor<std::byte, 1> allocate_store_block(int64_t d_model, Dtype dtype, Memory& memory) {
+  return {memory, "store block", {rows_per_block(d_model, dtype) * d_model * bytes_of(dtype)}};
+}
+
+int64_t store_bytes(int64_t rows, int64_t d_model, Dtype dtype) {
+  return rows * (d_model * bytes_of(dtype) + kLabelBytesPerRow);
+}
+
 StoreWriter::StoreWriter(std::string path, StoreDescription description, Memory& memory)
     : path_(std::move(path)),
       description_(std::move(description)),
       identity_(identity_of(description_)),
       block_rows_(rows_per_block(description_.d_model, description_.dtype)),
       shard_rows_(rows_per_shard(description_)),
-      block_(memory, "store block", {block_rows_ * description_.d_model * bytes_of(description_.dtype)}),
+      block_(allocate_store_block(description_.d_model, description_.dtype, memory)),
       row_(static_cast<size_t>(description_.d_model)) {
   require(description_.d_model >= 1 && description_.rows >= 0, "a store has a shape");
   make_directory(path_);

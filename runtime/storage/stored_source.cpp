@@ -17,6 +17,25 @@ SampleOrder order_of(const StoredRows& stored, const RowSet& chosen, const Store
           options.seed};
 }
 
+std::unique_ptr<StoredRows> open_rows(const Source& config) {
+  if (config.store().empty() == config.array().empty()) {
+    throw Error(ExitCode::kConfig, {.problem = "a source on disk is a store or an array",
+                                    .why = config.store().empty() ? "neither is given" : "both are given",
+                                    .suggestion = "Give source.store or source.array."});
+  }
+  return config.store().empty() ? open_array_rows(config.array()) : open_store_rows(config.store());
+}
+
+// Windows of `rows` rows in all: the one that is drawn from, and the one that is read ahead where there is
+// another.
+void count_windows(int64_t rows, const StoredRows& stored, Memory& counting) {
+  const int64_t row_bytes = stored.d_model() * bytes_of(stored.dtype());
+  const int64_t window_rows = std::max<int64_t>(StoredSourceOptions{}.window_bytes / row_bytes, 1);
+  const int64_t windows = rows > window_rows ? 2 : 1;
+  const Tensor<std::byte, 1> held(counting, "source windows",
+                                  {windows * std::min(rows, window_rows) * row_bytes});
+}
+
 std::string identity_text(const StoredRows& stored, const StoredSourceOptions& options) {
   const RowFilter& filter = options.filter;
   return fmt::format(
@@ -58,22 +77,26 @@ void StoredSource::read(Split split, int64_t first, Matrix<float> into, RowLabel
 }
 
 std::unique_ptr<StoredSource> open_array_or_store(const Source& config, uint64_t seed, Memory& memory) {
-  if (config.store().empty() == config.array().empty()) {
-    throw Error(ExitCode::kConfig, {.problem = "a source on disk is a store or an array",
-                                    .why = config.store().empty() ? "neither is given" : "both are given",
-                                    .suggestion = "Give source.store or source.array."});
-  }
+  std::unique_ptr<StoredRows> stored = open_rows(config);
   StoredSourceOptions options{.filter = {}, .shuffle = config.shuffle(), .seed = seed};
   options.filter.token_ids = {config.exclude().token_ids().begin(), config.exclude().token_ids().end()};
   options.filter.positions = {config.exclude().positions().begin(), config.exclude().positions().end()};
   if (options.filter.positions.empty()) options.filter.positions = {0};
   options.filter.norm_ratio = config.exclude().norm_ratio();
   options.filter.holdout = config.holdout();
-  std::unique_ptr<StoredRows> stored =
-      config.store().empty() ? open_array_rows(config.array()) : open_store_rows(config.store());
   auto source = std::make_unique<StoredSource>(std::move(stored), options, memory);
   if (options.filter.norm_ratio == 0) refuse_not_finite(config, source->not_finite());
   return source;
+}
+
+int64_t count_array_or_store(const Source& config, Memory& counting) {
+  const std::unique_ptr<StoredRows> stored = open_rows(config);
+  const int64_t rows = stored->rows();
+  const auto held_out = static_cast<int64_t>(config.holdout() * static_cast<double>(rows));
+  const RowSet train(rows, counting), holdout(rows, counting);
+  count_windows(rows - held_out, *stored, counting);
+  if (held_out > 0) count_windows(held_out, *stored, counting);
+  return stored->d_model();
 }
 
 }  // namespace orthant

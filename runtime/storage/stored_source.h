@@ -104,4 +104,8 @@ class StoredSource : public ActivationSource {
 [[nodiscard]] std::unique_ptr<StoredSource> open_array_or_store(const Source& config, uint64_t seed,
                                                                 Memory& memory);
 
+// Counts in `counting` what open_array_or_store() and reading both splits would allocate if no row were left
+// out; only headers are read. Returns d_model.
+int64_t count_array_or_store(const Source& config, Memory& counting);
+
 }  // namespace orthant

@@ -52,6 +52,7 @@ SyntheticSource::SyntheticSource(const Synthetic& config, uint64_t seed, Memory&
                                         config.l0(), config.features()),
                  .suggestion = "Lower l0 or raise features."});
   }
+  if (memory.counts_only()) return;
   probabilities_ = draw_probabilities(config, seed);
   for (int64_t i = 0; i < config.features(); ++i) {
     const double p = probabilities_[static_cast<size_t>(i)];

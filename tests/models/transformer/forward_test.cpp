@@ -215,5 +215,20 @@ TEST(LoadWeights, LoadsOnlyWhatIsAskedFor) {
   EXPECT_FALSE(part.has_head());
 }
 
+TEST(ForwardCost, IsWhatARunCounts) {
+  const testing::MemoryModel model(testing::varied_config());
+  Memory memory;
+  Stream stream;
+  const models::Weights weights = models::load_weights(model, {.blocks = 2, .head = false}, memory, stream);
+  models::RunState state(memory, model.config(), {9, 1, 9});
+  const std::vector<int32_t> ids = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  const std::vector<int64_t> offsets = {0, 9};
+  std::vector<float> rows(9 * 24);
+  const models::Tap tap{{1, models::HookSite::kResidPost}, {rows.data(), {9, 24}}};
+  (void)models::forward(weights, {.batch = {ids, offsets}, .taps = {&tap, 1}}, state, stream);
+  EXPECT_DOUBLE_EQ(9.0 * models::forward_flops_per_token(model.config(), 2, 9),
+                   static_cast<double>(state.flops));
+}
+
 }  // namespace
 }  // namespace orthant

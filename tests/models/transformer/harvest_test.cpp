@@ -124,5 +124,34 @@ TEST_F(Harvest, ContinuesWhereItWasStoppedAndMakesOnlyWhatIsMissing) {
   EXPECT_EQ(run("broken", 1).tokens_run, 0);
 }
 
+// A text with more tokens than one forward takes, in rows of full length.
+TEST_F(Harvest, CountsWhatItAllocates) {
+  std::ofstream(dir.file("long.txt")) << std::string(5000, 'b');
+  const models::TokenRows rows({.path = dir.file("long.txt"), .field = "", .split = models::TextSplit::kFile},
+                               {.context = 7}, &tokenizer);
+  std::vector<models::HarvestTarget> stores = targets("long");
+  std::vector<HookPoint> hooks;
+  for (models::HarvestTarget& store : stores) {
+    store.description.rows = rows.tokens();
+    hooks.push_back(store.hook);
+  }
+  for (const auto precision : {kernels::Precision::kF32, kernels::Precision::kBF16}) {
+    World world = make_self_world();
+    Memory memory;
+    Stream stream;
+    const auto weights = models::load_weights(model, models::blocks_needed(hooks), memory, stream, precision);
+    const models::HarvestOptions options{.progress = [](int64_t, int64_t) {}, .stop = [] { return false; }};
+    (void)models::harvest(weights, rows, stores, options, *world.control, memory, stream);
+    Memory counted = Memory::counting();
+    models::count_harvest(model, hooks, 7, Dtype::kF32, precision, counted);
+    ASSERT_EQ(counted.segments().size(), memory.segments().size());
+    for (size_t i = 0; i < counted.segments().size(); ++i) {
+      EXPECT_EQ(counted.segments()[i].segment, memory.segments()[i].segment);
+      EXPECT_EQ(counted.segments()[i].allocated_bytes, memory.segments()[i].allocated_bytes)
+          << counted.segments()[i].segment;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace orthant

@@ -279,5 +279,24 @@ TEST(Median, OddEvenAndNonFinite) {
   EXPECT_EQ(median_of({}), 0);
 }
 
+TEST_F(StoredSourceTest, CountsWhatItAllocates) {
+  Source config;
+  config.set_store(path());
+  config.set_holdout(0.0);
+  config.mutable_exclude()->add_positions(-1);
+  config.mutable_exclude()->set_norm_ratio(0.0);
+  Memory counted = Memory::counting();
+  EXPECT_EQ(count_array_or_store(config, counted), kDModel);
+  Memory memory;
+  const auto source = open_array_or_store(config, 0, memory);
+  std::vector<float> row(kDModel);
+  source->read(Split::kTrain, 0, {row.data(), {1, kDModel}}, nullptr);
+  ASSERT_EQ(memory.segments().size(), counted.segments().size());
+  for (size_t i = 0; i < memory.segments().size(); ++i) {
+    EXPECT_EQ(memory.segments()[i].segment, counted.segments()[i].segment);
+    EXPECT_EQ(memory.segments()[i].allocated_bytes, counted.segments()[i].allocated_bytes);
+  }
+}
+
 }  // namespace
 }  // namespace orthant
