@@ -33,13 +33,15 @@ class OrthogonalityPenalty {
   // Pairs of latents this rank compared in the last call.
   [[nodiscard]] int64_t pairs_compared() const { return pairs_compared_; }
 
- private:
   // Rows of a chunk, compared with each other and with all rows after them.
   struct Band {
     int64_t chunk;
     Share rows;
   };
+  // Local. Those of `rank`, one for each round of the exchange that brings their rows, take the place of `bands`.
   static void find_bands(const LatentPartition& partition, int world, int rank, std::vector<Band>& bands);
+
+ private:
   void find_partners(const LatentPartition& partition, Stream& stream);
   void search_band(const LatentPartition& partition, const Band& band, Stream& stream);
   void gather_band_rows(const LatentPartition& partition, size_t round, Stream& stream);
