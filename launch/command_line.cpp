@@ -44,8 +44,11 @@ void throw_unknown_verb(std::span<const std::string> words) {
     if (verb.name.starts_with(words[0] + " ")) subverbs.push_back(verb.name);
   }
   if (!subverbs.empty()) {
-    throw Error(ExitCode::kUsage, {.problem = fmt::format("verb '{}' needs a subverb", words[0]),
-                                   .suggestion = fmt::format("Use one of: {}.", fmt::join(subverbs, ", "))});
+    const bool is_given = words.size() > 1 && !words[1].starts_with("-");
+    throw Error(ExitCode::kUsage,
+                {.problem = is_given ? fmt::format("there is no '{} {}'", words[0], words[1])
+                                     : fmt::format("verb '{}' needs a subverb", words[0]),
+                 .suggestion = fmt::format("Use one of: {}.", fmt::join(subverbs, ", "))});
   }
   const std::string nearest = nearest_name(words[0], names);
   throw Error(ExitCode::kUsage,

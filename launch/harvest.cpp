@@ -7,6 +7,9 @@
 #include <optional>
 
 #include "launch/config.pb.h"
+#include "launch/harvest_plan.h"
+#include "launch/harvest_text.h"
+#include "launch/plan_table.h"
 #include "launch/required_field.h"
 #include "launch/verb.h"
 #include "models/transformer/language_model.h"
@@ -16,30 +19,6 @@
 
 namespace orthant::launch {
 namespace {
-
-std::vector<models::HookPoint> hooks_of(const Harvest& config, int64_t layers) {
-  if (config.hook().empty()) (void)required_field("hook", "");
-  std::vector<models::HookPoint> hooks;
-  for (const std::string& name : config.hook()) {
-    hooks.push_back(models::parse_hook(name, layers));
-    if (std::count(hooks.begin(), hooks.end(), hooks.back()) > 1) {
-      throw Error(ExitCode::kConfig,
-                  {.problem = std::string("the hook ").append(name).append(" is given twice"),
-                   .why = "each hook makes one store",
-                   .suggestion = "name it once"});
-    }
-  }
-  return hooks;
-}
-
-models::TokenRows read_text(const Harvest& config, const models::Tokenizer& tokenizer) {
-  const models::TextSource source{.path = required_field("text", config.text()),
-                                  .field = config.text_field(),
-                                  .split = models::text_split_from_name(config.text_split())};
-  const models::RowOptions options{
-      .context = config.context(), .tokens = config.tokens(), .bos = config.bos(), .pack = config.pack()};
-  return {source, options, &tokenizer};
-}
 
 // Everything that a store's rows depend on.
 boost::json::object provenance(const Harvest& config, const models::LanguageModel& model,
@@ -106,6 +85,7 @@ ExitCode run(Invocation& invocation) {
   std::optional<models::LanguageModel> model;
   std::optional<models::TokenRows> text;
   std::vector<models::HookPoint> hooks;
+  agree(control, "harvest", [&] { predict_harvest(config, invocation.world.local_size, memory); });
   agree(control, "harvest", [&] {
     const std::string& path = required_field("model", config.model());
     hooks = hooks_of(config, models::open_model_file(path)->config().layers);
@@ -134,6 +114,7 @@ ExitCode run(Invocation& invocation) {
       .stop = [] { return stop_requested(); },
       .publish_seconds = minutes > 0 ? minutes * 60.0 : 1e18};
   const auto outcome = models::harvest(model->weights, *text, targets, options, control, memory, stream);
+  invocation.log.info("memory of this rank\n{}", memory.table());
   if (outcome.stopped) return ExitCode::kStopped;
   return invocation.finish(result_of(config, *text, targets, outcome, seconds()));
 }
@@ -145,7 +126,12 @@ Verb harvest_verb() {
           .summary = "write activations of a text at a hook of a language model to a store",
           .schema = Harvest::descriptor(),
           .run_use = RunUse::kRequired,
-          .run = run};
+          .run = run,
+          .plan =
+              [](Invocation& asked) {
+                return plan_harvest(asked.common, asked.own<Harvest>(), {.ranks = asked.world.size()});
+              },
+          .plan_table = harvest_plan_table};
 }
 
 }  // namespace orthant::launch

@@ -63,8 +63,10 @@ std::string verb_help(const Verb& verb) {
   const size_t width = name_width(schema->fields());
   std::string text = fmt::format("{}\n\n{}\n\nFields:\n", usage_line(verb), verb.summary);
   const size_t own = own_field_count(verb, *schema);
+  const size_t borrowed = borrowed_field_count(verb, *schema);
   for (size_t i = 0; i < schema->fields().size(); ++i) {
-    if (i == own) text += "\nCommon fields:\n";
+    if (i == own && borrowed > 0) text += fmt::format("\nFields of orthant {}:\n", lender_of(verb));
+    if (i == own + borrowed) text += "\nCommon fields:\n";
     text += field_line(schema->fields()[i], width);
   }
   return text + fmt::format("\n{}\n", kLayersText);

@@ -51,6 +51,8 @@ std::string markdown_section(const Verb& verb) {
   std::string text =
       fmt::format("\n## orthant {}\n\n{}.\n\n```\n{}\n```\n", verb.name, verb.summary, usage_line(verb));
   if (own > 0) text.append("\n").append(markdown_rows(schema->fields(), 0, own));
+  if (verb.borrowed != nullptr)
+    text += fmt::format("\nBeside them every field of `orthant {}`.\n", lender_of(verb));
   return text;
 }
 
@@ -101,6 +103,8 @@ std::string man_page() {
     const auto schema = schema_of(verb);
     text += fmt::format(".SH orthant {}\n{}.\n", roff(verb.name), roff(verb.summary)) +
             roff_fields(schema->fields(), 0, own_field_count(verb, *schema));
+    if (verb.borrowed != nullptr)
+      text += fmt::format(".PP\nBeside them every field of orthant {}.\n", lender_of(verb));
   }
   return text +
          ".SH EXIT STATUS\n0 done, 64 usage, 65 damaged data, 69 no device, 70 internal error, 71 peer lost "

@@ -7,18 +7,25 @@
 
 namespace orthant::launch {
 
+int sources_given(const Source& config) {
+  return static_cast<int>(config.has_store()) + static_cast<int>(config.has_array()) +
+         static_cast<int>(config.has_model()) + static_cast<int>(config.has_synthetic());
+}
+
+void require_one_source(const Source& config) {
+  const int given = sources_given(config);
+  if (given == 1) return;
+  throw Error(
+      ExitCode::kConfig,
+      {.problem = given == 0 ? "no activation source is given" : "several activation sources are given",
+       .why = "a job reads exactly one",
+       .suggestion = "Give one of --source.store, --source.array, --source.model (with --source.text and "
+                     "--source.hook) or --source.synthetic.features."});
+}
+
 std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t seed, World&, Memory& memory,
                                               Log& log, kernels::Precision precision) {
-  const int given = static_cast<int>(config.has_store()) + static_cast<int>(config.has_array()) +
-                    static_cast<int>(config.has_model()) + static_cast<int>(config.has_synthetic());
-  if (given != 1) {
-    throw Error(
-        ExitCode::kConfig,
-        {.problem = given == 0 ? "no activation source is given" : "several activation sources are given",
-         .why = "a job reads exactly one",
-         .suggestion = "Give one of --source.store, --source.array, --source.model (with --source.text and "
-                       "--source.hook) or --source.synthetic.features."});
-  }
+  require_one_source(config);
   if (config.has_synthetic()) return std::make_unique<sae::SyntheticSource>(config.synthetic(), seed, memory);
   if (config.has_model()) return models::open_live_source(config, seed, memory, log, precision);
   auto source = open_array_or_store(config, seed, memory);

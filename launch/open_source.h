@@ -11,6 +11,11 @@
 
 namespace orthant::launch {
 
+// How many of source.store, array, model and synthetic are given.
+[[nodiscard]] int sources_given(const Source& config);
+// Throws Error(kConfig) unless it is one.
+void require_one_source(const Source& config);
+
 // `precision` is that of a live model's forward; activations that are stored stay as they are. Throws
 // Error(kConfig) unless exactly one of source.store, array, model and synthetic is given.
 [[nodiscard]] std::unique_ptr<ActivationSource> open_source(

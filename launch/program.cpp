@@ -42,10 +42,14 @@ Deadlines deadlines_of(const Request* request) {
   return deadlines;
 }
 
-void print_dry_run(const Invocation& invocation, const std::string& plan) {
+void print_dry_run(Invocation& invocation) {
   if (invocation.world.rank() != 0) return;
+  const Verb& verb = invocation.verb;
+  const boost::json::object plan = verb.plan == nullptr ? boost::json::object() : verb.plan(invocation);
   if (!invocation.common.json()) {
-    return write_output(invocation.config.text() + (plan.empty() ? "" : "\n" + plan));
+    write_output(invocation.config.text());
+    if (!plan.empty()) write_output(fmt::format("\n{}", verb.plan_table(plan)));
+    return;
   }
   const boost::json::object document = {{"config", boost::json::parse(invocation.config.json())},
                                         {"plan", plan}};
@@ -61,7 +65,10 @@ std::string precision_of(const Invocation& invocation) {
 
 RunFacts facts_of(const Invocation& invocation, const std::vector<std::string>& command_line) {
   const Mesh& asked = invocation.common.mesh();
-  const MeshShape mesh = resolve_mesh({asked.data(), asked.dictionary()}, invocation.world.size());
+  // The mesh that a plan is asked about is of another world than this one.
+  const bool is_plan = invocation.verb.borrowed != nullptr;
+  const MeshShape mesh = resolve_mesh(is_plan ? MeshShape{} : MeshShape{asked.data(), asked.dictionary()},
+                                      invocation.world.size());
   return {.version = version(),
           .git_hash = git_hash(),
           .command_line = command_line,
@@ -127,7 +134,7 @@ ExitCode run_verb(const Request& request, World& world, const std::vector<std::s
   invocation.threads = resolve_threads(common.threads(), world.local_size);
   omp_set_num_threads(invocation.threads);
   if (common.dry_run()) {
-    print_dry_run(invocation, verb.plan != nullptr ? verb.plan(invocation) : "");
+    print_dry_run(invocation);
     return ExitCode::kDone;
   }
   if (common.has_out() && verb.run_use != RunUse::kNone) return run_in_directory(invocation, command_line);

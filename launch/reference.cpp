@@ -40,12 +40,28 @@ std::string details_of(const Field& field) {
   return fmt::format("{}", fmt::join(details, "; "));
 }
 
-size_t own_field_count(const Verb& verb, const ConfigSchema& schema) {
-  const auto is_own = [&](const Field& field) {
+namespace {
+
+size_t fields_of(const google::protobuf::Descriptor& part, const ConfigSchema& schema) {
+  const auto is_of_part = [&](const Field& field) {
     const std::string top = field.name().substr(0, field.name().find('.'));
-    return verb.schema->FindFieldByName(top) != nullptr;
+    return part.FindFieldByName(top) != nullptr;
   };
-  return static_cast<size_t>(std::count_if(schema.fields().begin(), schema.fields().end(), is_own));
+  return static_cast<size_t>(std::count_if(schema.fields().begin(), schema.fields().end(), is_of_part));
+}
+
+}  // namespace
+
+size_t own_field_count(const Verb& verb, const ConfigSchema& schema) {
+  return fields_of(*verb.schema, schema);
+}
+
+size_t borrowed_field_count(const Verb& verb, const ConfigSchema& schema) {
+  return verb.borrowed == nullptr ? 0 : fields_of(*verb.borrowed, schema);
+}
+
+std::string lender_of(const Verb& verb) {
+  return verb.name.substr(verb.name.find(' ') + 1);
 }
 
 }  // namespace orthant::launch

@@ -26,5 +26,9 @@ inline constexpr char kLayersText[] =
 [[nodiscard]] std::string details_of(const Field& field);
 // How many of the schema's fields, which come first, are the verb's own.
 [[nodiscard]] size_t own_field_count(const Verb& verb, const ConfigSchema& schema);
+// How many fields after these belong to the verb that they are borrowed from.
+[[nodiscard]] size_t borrowed_field_count(const Verb& verb, const ConfigSchema& schema);
+// Its name, "train" of "plan train".
+[[nodiscard]] std::string lender_of(const Verb& verb);
 
 }  // namespace orthant::launch

@@ -11,6 +11,9 @@
 #include "kernels/peak.h"
 #include "launch/config.pb.h"
 #include "launch/open_source.h"
+#include "launch/plan_table.h"
+#include "launch/train_config.h"
+#include "launch/train_plan.h"
 #include "launch/verb.h"
 #include "runtime/job/checkpoint_schedule.h"
 #include "runtime/job/metrics.h"
@@ -25,50 +28,6 @@ namespace orthant::launch {
 namespace {
 
 namespace json = boost::json;
-
-sae::TrainerConfig trainer_config(const Common& common, const Train& own, MeshShape mesh, int64_t d_model) {
-  sae::TrainerConfig config;
-  config.conventions = sae::resolve_conventions(own.sae(), own.train());
-  config.conventions.encoder_precision = kernels::precision_from_name(own.precision());
-  config.seed = common.seed();
-  config.batch_tokens = own.train().batch_tokens();
-  config.steps = (own.train().tokens() + config.batch_tokens - 1) / config.batch_tokens;
-  config.micro_batches = own.train().micro_batches();
-  if (common.deterministic()) config.virtual_shards = own.train().virtual_shards();
-  config.data_parallel =
-      sae::choose_data_parallel(common.deterministic() ? "codes" : own.train().data_parallel(),
-                                {config.batch_tokens, d_model, config.conventions.latents,
-                                 config.conventions.k, mesh.dictionary, mesh.data});
-  return config;
-}
-
-void refuse_impossible(const sae::TrainerConfig& config, MeshShape mesh) {
-  if (mesh.dictionary > config.conventions.latents) {
-    throw Error(ExitCode::kConfig, {.problem = fmt::format("mesh.dictionary = {} exceeds sae.latents = {}",
-                                                           mesh.dictionary, config.conventions.latents),
-                                    .why = "every shard holds at least one latent",
-                                    .suggestion = "Use fewer shards or more replicas (mesh.data)."});
-  }
-  if (mesh.data > config.batch_tokens) {
-    throw Error(ExitCode::kConfig, {.problem = fmt::format("mesh.data = {} exceeds train.batch_tokens = {}",
-                                                           mesh.data, config.batch_tokens),
-                                    .why = "every replica works on at least one row",
-                                    .suggestion = "Use a larger batch or fewer replicas."});
-  }
-  if (config.micro_batches > config.batch_tokens) {
-    throw Error(ExitCode::kConfig,
-                {.problem = fmt::format("train.micro_batches = {} exceeds train.batch_tokens = {}",
-                                        config.micro_batches, config.batch_tokens),
-                 .why = "every part of a batch holds at least one row",
-                 .suggestion = "Use fewer parts or a larger batch."});
-  }
-  const bool dense = config.conventions.architecture == sae::Architecture::kStandard;
-  if (dense && mesh.data > 1 && config.virtual_shards > 0) {
-    throw Error(ExitCode::kConfig, {.problem = "--deterministic cannot train `standard` over replicas",
-                                    .why = "its dense gradients are summed over replicas in no fixed order",
-                                    .suggestion = "Set mesh.data=1."});
-  }
-}
 
 void refuse_empty(const Source& config, const ActivationSource& source) {
   const bool is_stored = config.has_store() || config.has_array();
@@ -179,7 +138,8 @@ class Watch {
   double source_seconds_ = 0.0;  // when it was logged last
 };
 
-void load_start(sae::Trainer& trainer, const std::string& init, Memory& memory) {
+void load_start(sae::Trainer& trainer, const std::string& init) {
+  Memory memory;
   const sae::DictionaryFile start = sae::load_dictionary(init, memory);
   trainer.initialize_from(start.dictionary);
 }
@@ -197,20 +157,21 @@ ExitCode run_train(Invocation& invocation) {
   const MeshShape mesh =
       resolve_mesh({invocation.common.mesh().data(), invocation.common.mesh().dictionary()}, world.size());
   Memory memory;
+  agree(*world.control, "plan its memory",
+        [&] { predict_training(invocation.common, own, mesh, world.rank(), world.local_size, memory); });
   std::unique_ptr<ActivationSource> source;
   agree(*world.control, "open the activation source", [&] {
     source = open_source(own.source(), invocation.common.seed(), world, memory, invocation.log,
                          kernels::precision_from_name(own.precision()));
   });
   const sae::TrainerConfig config = trainer_config(invocation.common, own, mesh, source->d_model());
-  refuse_impossible(config, mesh);
   refuse_empty(own.source(), *source);
   Grid grid = make_grid(*world.data, mesh);
   sae::Trainer trainer(config, source->d_model(), world, grid, memory);
   invocation.log.info("mesh {}x{} (data x dictionary), replicas agree by {}, kernels {}, precision {}",
                       mesh.data, mesh.dictionary, name_of(config.data_parallel),
                       kernels::name_of(kernels::active_isa()), own.precision());
-  invocation.log.debug("{}", memory.table());
+  invocation.log.info("memory of this rank\n{}", memory.table());
 
   std::unique_ptr<Checkpoints> checkpoints;
   if (invocation.run != nullptr) {
@@ -228,7 +189,7 @@ ExitCode run_train(Invocation& invocation) {
   loop.stop_wanted = [&] { return stop_requested() || (world.rank() == 0 && schedule.stop_due()); };
   loop.checkpoint_due = [&](int64_t steps) { return schedule.due(steps); };
   loop.saved = [&](int64_t steps) { schedule.saved(steps); };
-  if (own.has_init()) loop.initialize = [&] { load_start(trainer, own.init(), memory); };
+  if (own.has_init()) loop.initialize = [&] { load_start(trainer, own.init()); };
   loop.begins = [&](int64_t first_step) {
     schedule.saved(first_step);
     watch.begin(first_step);
@@ -243,6 +204,7 @@ ExitCode run_train(Invocation& invocation) {
   json::object result = training_result(trainer, *source, grid, own.train().holdout_rows());
   result["seconds"] = seconds;
   result["tokens_per_second"] = seconds > 0.0 ? tokens / seconds : 0.0;
+  result["memory_bytes"] = world.control->max(memory.allocated_bytes());
   result["peak_resident_bytes"] = world.control->max(peak_resident_bytes());
   if (invocation.run != nullptr) {
     Stream stream;
@@ -253,6 +215,16 @@ ExitCode run_train(Invocation& invocation) {
   return invocation.finish(result);
 }
 
+// Of the mesh that the training would have.
+json::object plan_train(Invocation& asked) {
+  const MeshShape mesh =
+      resolve_mesh({asked.common.mesh().data(), asked.common.mesh().dictionary()}, asked.world.size());
+  Common common = asked.common;
+  common.mutable_mesh()->set_data(mesh.data);
+  common.mutable_mesh()->set_dictionary(mesh.dictionary);
+  return plan_training(common, asked.own<Train>(), {.ranks = asked.world.size()});
+}
+
 }  // namespace
 
 Verb train_verb() {
@@ -260,7 +232,9 @@ Verb train_verb() {
           .summary = "train a sparse autoencoder on activations, sharded over ranks",
           .schema = Train::descriptor(),
           .run_use = RunUse::kOptional,
-          .run = run_train};
+          .run = run_train,
+          .plan = plan_train,
+          .plan_table = training_plan_table};
 }
 
 }  // namespace orthant::launch

@@ -9,7 +9,7 @@ namespace orthant::launch {
 
 std::shared_ptr<const ConfigSchema> schema_of(const Verb& verb) {
   const auto* common = verb.has_common_fields ? Common::descriptor() : nullptr;
-  return std::make_shared<const ConfigSchema>(verb.name, *verb.schema, common);
+  return std::make_shared<const ConfigSchema>(verb.name, *verb.schema, common, verb.borrowed);
 }
 
 ExitCode Invocation::finish(const boost::json::value& result) {

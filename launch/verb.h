@@ -41,12 +41,16 @@ struct Verb {
   ExitCode (*run)(Invocation&) = nullptr;
   // The result for people; null: one line a number. Pure: it also prints the result of a finished run again.
   std::string (*table)(const boost::json::value& result) = nullptr;
-  // What --dry_run prints below the configuration; null: nothing. Touches no file.
-  std::string (*plan)(Invocation&) = nullptr;
+  // What --dry_run prints below the configuration; null: nothing. Reads headers, writes nothing. Not
+  // Collective.
+  boost::json::object (*plan)(Invocation&) = nullptr;
+  std::string (*plan_table)(const boost::json::value& plan) = nullptr;  // the plan for people
   bool has_common_fields = true;  // false: computes nothing (help, completion)
   // Whether a repeated command works anew instead of printing the result it had: the verb reads what may have
   // changed since and is no part of its configuration.
   bool works_anew = false;
+  // The fields of another verb, which are this one's too (plan); read by config.as<M>().
+  const google::protobuf::Descriptor* borrowed = nullptr;
 };
 
 // One run of one verb on this rank.

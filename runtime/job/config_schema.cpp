@@ -28,7 +28,8 @@ void copy_fields(const Descriptor& from, google::protobuf::DescriptorProto& into
 
 }  // namespace
 
-ConfigSchema::ConfigSchema(std::string_view verb, const Descriptor& own, const Descriptor* common)
+ConfigSchema::ConfigSchema(std::string_view verb, const Descriptor& own, const Descriptor* common,
+                           const Descriptor* borrowed)
     : verb_(verb), pool_(DescriptorPool::generated_pool()) {
   google::protobuf::FileDescriptorProto file;
   file.set_name("orthant/joined.proto");
@@ -37,6 +38,7 @@ ConfigSchema::ConfigSchema(std::string_view verb, const Descriptor& own, const D
   joined.set_name(own.name());
   std::set<std::string> files;
   copy_fields(own, joined, files);
+  if (borrowed != nullptr) copy_fields(*borrowed, joined, files);
   if (common != nullptr) copy_fields(*common, joined, files);
   for (const std::string& name : files) file.add_dependency(name);
   const auto* built = pool_.BuildFile(file);

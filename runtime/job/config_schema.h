@@ -19,9 +19,11 @@ namespace orthant {
 
 class ConfigSchema {
  public:
-  // `common` may be null. Throws Error(kInternal) when names or numbers of the two collide.
+  // `common` may be null, and so may `borrowed`, the own fields of another verb, which stand between. Throws
+  // Error(kInternal) when names or numbers of them collide.
   ConfigSchema(std::string_view verb, const google::protobuf::Descriptor& own,
-               const google::protobuf::Descriptor* common);
+               const google::protobuf::Descriptor* common,
+               const google::protobuf::Descriptor* borrowed = nullptr);
 
   [[nodiscard]] const std::string& verb() const { return verb_; }
   [[nodiscard]] const google::protobuf::Descriptor& descriptor() const { return *descriptor_; }

@@ -1,0 +1,94 @@
+#include "launch/harvest_plan.h"
+
+#include <algorithm>
+
+#include "kernels/precision.h"
+#include "launch/harvest_text.h"
+#include "launch/host_room.h"
+#include "launch/plan_rates.h"
+#include "launch/required_field.h"
+#include "models/tokenizer/tokenizer.h"
+#include "models/transformer/harvest.h"
+#include "runtime/storage/activation_store.h"
+
+namespace orthant::launch {
+namespace {
+
+namespace json = boost::json;
+
+// What the model file says and what it takes to run it.
+struct Counted {
+  models::ModelConfig model;
+  std::vector<models::HookPoint> hooks;
+};
+
+Counted count(const Harvest& config, Memory& counting) {
+  const auto file = models::open_model_file(required_field("model", config.model()));
+  Counted counted{file->config(), hooks_of(config, file->config().layers)};
+  models::count_harvest(*file, counted.hooks, config.context(), dtype_from_name(config.dtype()),
+                        kernels::precision_from_name(config.precision()), counting);
+  return counted;
+}
+
+int64_t tokens_of(const Harvest& config) {
+  if (config.tokens() > 0) return config.tokens();
+  const auto tokenizer = models::open_tokenizer(config.model(), config.tokenizer());
+  return read_text(config, *tokenizer).tokens();
+}
+
+}  // namespace
+
+std::vector<models::HookPoint> hooks_of(const Harvest& config, int64_t layers) {
+  if (config.hook().empty()) (void)required_field("hook", "");
+  std::vector<models::HookPoint> hooks;
+  for (const std::string& name : config.hook()) {
+    hooks.push_back(models::parse_hook(name, layers));
+    if (std::count(hooks.begin(), hooks.end(), hooks.back()) > 1) {
+      throw Error(ExitCode::kConfig,
+                  {.problem = std::string("the hook ").append(name).append(" is given twice"),
+                   .why = "each hook makes one store",
+                   .suggestion = "name it once"});
+    }
+  }
+  return hooks;
+}
+
+boost::json::object plan_harvest(const Common& common, const Harvest& config, const PlannedWorld& world) {
+  const PlanRates rates = plan_rates(world.device, world.ranks, common.threads());
+  Memory memory = Memory::counting();
+  const Counted counted = count(config, memory);
+  const int64_t tokens = tokens_of(config);
+  const auto stores = static_cast<int64_t>(counted.hooks.size());
+  const int64_t blocks = models::blocks_needed(counted.hooks).blocks;
+  const double flops = models::forward_flops_per_token(counted.model, blocks, config.context());
+  const double rate = rates.device.flops * rates.device.flops_share * world.ranks / flops;
+  json::object segments;
+  for (const SegmentUse& use : memory.segments()) segments[use.segment] = use.allocated_bytes;
+  segments["total"] = memory.allocated_bytes();
+  return {
+      {"verb", "harvest"},
+      {"world", world.ranks},
+      {"device", world.device},
+      {"d_model", counted.model.d_model},
+      {"stores", stores},
+      {"tokens", tokens},
+      {"rates", rates.json()},
+      {"memory_bytes", segments},
+      {"fits", memory.allocated_bytes() <= rates.device.capacity_bytes},
+      {"store_bytes", stores * store_bytes(tokens, counted.model.d_model, dtype_from_name(config.dtype()))},
+      {"flops_per_token", flops},
+      {"tokens_per_second", rate},
+      {"seconds", static_cast<double>(tokens) / rate}};
+}
+
+void predict_harvest(const Harvest& config, int ranks_of_host, Memory& memory) {
+  Memory counted = Memory::counting();
+  (void)count(config, counted);
+  memory.predict(counted);
+  refuse_beyond_host(
+      "this harvest", counted.allocated_bytes(), ranks_of_host,
+      "Use more hosts or fewer ranks a host, or a smaller --context; `orthant plan harvest` with the "
+      "same fields shows what takes the room.");
+}
+
+}  // namespace orthant::launch

@@ -1,0 +1,16 @@
+#include "launch/harvest_text.h"
+
+#include "launch/required_field.h"
+
+namespace orthant::launch {
+
+models::TokenRows read_text(const Harvest& config, const models::Tokenizer& tokenizer) {
+  const models::TextSource source{.path = required_field("text", config.text()),
+                                  .field = config.text_field(),
+                                  .split = models::text_split_from_name(config.text_split())};
+  const models::RowOptions options{
+      .context = config.context(), .tokens = config.tokens(), .bos = config.bos(), .pack = config.pack()};
+  return {source, options, &tokenizer};
+}
+
+}  // namespace orthant::launch
