@@ -137,7 +137,10 @@ ExitCode run_verb(const Request& request, World& world, const std::vector<std::s
     print_dry_run(invocation);
     return ExitCode::kDone;
   }
-  if (common.has_out() && verb.run_use != RunUse::kNone) return run_in_directory(invocation, command_line);
+  // The run directory in a file of the planned verb is that verb's, not the plan's.
+  const bool has_out =
+      common.has_out() && (verb.borrowed == nullptr || request.config->is_set_by_flag("out"));
+  if (has_out && verb.run_use != RunUse::kNone) return run_in_directory(invocation, command_line);
   if (verb.run_use == RunUse::kRequired) {
     throw Error(ExitCode::kUsage,
                 ErrorText{.problem = fmt::format("verb '{}' needs a run directory", verb.name),

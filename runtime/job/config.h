@@ -38,6 +38,9 @@ class Config {
   void merge_text(std::string_view text, std::string_view origin);
   // One flag. The first value of a repeated field replaces what came from files, later ones append.
   void set(std::string_view dotted_name, std::string_view value);
+  [[nodiscard]] bool is_set_by_flag(std::string_view dotted_name) const {
+    return set_by_flag_.contains(dotted_name);
+  }
   // Fills defaults and checks every range; Error(kConfig) names field, value and what is allowed.
   void resolve();
 

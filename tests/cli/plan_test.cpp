@@ -114,6 +114,17 @@ TEST(Plan, IsWhatTheRunAllocatesOnEveryMesh) {
   }
 }
 
+TEST(Plan, TakesTheConfigurationOfARunAndLeavesTheRunAlone) {
+  const testing::TempDir folder;
+  const std::string out = folder.file("run");
+  ASSERT_TRUE(ended(run_orthant("train --progress=none --out=" + out + kSynthetic + kSmall), 0));
+  const std::string result = content_of(out + "/run.json");
+  const json::object plan =
+      document(run_orthant("plan train --json --config=" + out + "/config.textproto --compare=" + out));
+  EXPECT_EQ(plan.at("latents"), json::value(48));
+  EXPECT_EQ(content_of(out + "/run.json"), result);
+}
+
 TEST(Plan, KeepsItsResult) {
   const testing::TempDir folder;
   const std::string out = folder.file("plan");
