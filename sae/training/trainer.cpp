@@ -101,7 +101,6 @@ void Trainer::prepare_penalty(Memory& memory) {
   penalty_ = std::make_unique<OrthogonalityPenalty>(
       memory, d_model_, slices_of(c.latents, grid_->dictionary->size(), config_.virtual_shards),
       c.orthogonality_chunk, *world_->data, *grid_->dictionary);
-  partition_.emplace(c.latents, c.orthogonality_chunk, config_.seed, 0);
 }
 
 double Trainer::error_share() const {
@@ -257,8 +256,10 @@ void Trainer::evaluate_penalty(StepReport& report) {
   const auto weight = static_cast<float>(c.orthogonality_coefficient * c.orthogonality_period);
   if (config_.partition) {
     partition_ = config_.partition(report.step);
-  } else {
+  } else if (partition_) {
     partition_->draw(config_.seed, report.step);
+  } else {
+    partition_.emplace(c.latents, c.orthogonality_chunk, config_.seed, report.step);
   }
   report.orthogonality =
       penalty_->evaluate(dictionary_.decoder.view(), *partition_, weight, penalty_gradient_.view(), stream_);

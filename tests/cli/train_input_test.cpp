@@ -87,12 +87,14 @@ TEST(TrainInput, NumbersBeyondTheirRangeAreRefusedBeforeAnythingIsAllocated) {
 }
 
 TEST(TrainInput, SizesBeyondTheHostsMemoryAreRefused) {
-  EXPECT_TRUE(refused(run(synthetic("--sae.latents=2147483647")), 78, "sae.latents = 2147483647",
-                      "GiB on this host", "for 1 ranks", "Use fewer latents"));
-  EXPECT_TRUE(refused(run(synthetic("--train.batch_tokens=2147483647 --source.synthetic.d_model=100000")), 78,
-                      "train.batch_tokens = 2147483647", "GiB on this host"));
-  EXPECT_TRUE(refused(run(train("--source.synthetic.features=2147483647 --source.synthetic.d_model=100000")),
-                      78, "cannot allocate", "the host has"));
+  for (const std::string& arguments :
+       {synthetic("--sae.latents=2147483647"), synthetic("--train.batch_tokens=2147483647"),
+        synthetic("--train.batch_tokens=2147483647 --source.synthetic.d_model=100000"),
+        train("--source.synthetic.features=2147483647 --source.synthetic.d_model=100000")}) {
+    EXPECT_TRUE(refused(run(arguments), 78, "this training needs", "iB of memory on this host, which has",
+                        "(one rank here", "fewer sae.latents"))
+        << arguments;
+  }
 }
 
 TEST(TrainInput, ARunThatDivergesNamesItsStep) {

@@ -66,7 +66,10 @@ int64_t start_step(const json::object& attempt) {
 std::vector<int64_t> logged_steps(const std::string& out) {
   std::vector<int64_t> steps;
   std::ifstream file(out + "/metrics.jsonl");
-  for (std::string line; std::getline(file, line);) steps.push_back(json::parse(line).at("step").as_int64());
+  for (std::string line; std::getline(file, line);) {
+    if (file.eof()) break;  // a line that is being written
+    steps.push_back(json::parse(line).at("step").as_int64());
+  }
   return steps;
 }
 
