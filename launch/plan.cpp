@@ -67,11 +67,14 @@ json::object compare_training(const json::object& plan, const FinishedRun& run) 
     const double memory = mesh.at("memory_bytes").at("total").to_number<double>();
     const double rate = run.measured("tokens_per_second");
     const double batch = plan.at("batch_tokens").to_number<double>();
-    return {{"run", run.summary.path},
-            {"seconds_per_step", side_by_side(mesh.at("seconds").at("step").to_number<double>(),
-                                              rate > 0.0 ? batch / rate : 0.0)},
-            {"memory_bytes", side_by_side(memory, run.measured("memory_bytes"))},
-            {"peak_resident_bytes", side_by_side(memory, run.measured("peak_resident_bytes"))}};
+    json::object compared = {
+        {"run", run.summary.path},
+        {"seconds_per_step",
+         side_by_side(mesh.at("seconds").at("step").to_number<double>(), rate > 0.0 ? batch / rate : 0.0)}};
+    for (const char* bytes : {"memory_bytes", "peak_resident_bytes"}) {
+      if (run.summary.result.contains(bytes)) compared[bytes] = side_by_side(memory, run.measured(bytes));
+    }
+    return compared;
   }
   throw Error(ExitCode::kConfig, {.problem = fmt::format("the run of --compare had the mesh {}x{}",
                                                          run.mesh.data, run.mesh.dictionary),
