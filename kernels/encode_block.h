@@ -11,7 +11,7 @@
 
 namespace orthant::kernels {
 
-inline constexpr int64_t kEncodeRows = 144;     // rows of a block at most
+inline constexpr int64_t kEncodeRows = 288;     // rows of a block at most: more read the weights less often
 inline constexpr int64_t kEncodeColumns = 256;  // latents of a tile
 inline constexpr int64_t kTileWords = kEncodeColumns / 64;
 

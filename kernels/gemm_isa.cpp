@@ -94,9 +94,11 @@ ORTHANT_LANES_INLINE void prefetch_share(const float* panel, const TileProduct& 
 
 [[gnu::noinline]] void multiply_full_strips(const TileProduct& tile, int64_t strips) {
   for (int64_t p = 0; p + kTilePanels <= tile.panel_count; p += kTilePanels) {
-    const float* panel = tile.panels + p * tile.panel_stride;
+    const float* const panel = tile.panels + p * tile.panel_stride;
+    const bool is_last = p + 2 * kTilePanels > tile.panel_count;
+    const float* const next = is_last ? tile.following : panel + kTilePanels * tile.panel_stride;
     for (int64_t s = 0; s < strips; ++s) {
-      prefetch_share(panel + kTilePanels * tile.panel_stride, tile, s, strips);
+      prefetch_share(next, tile, s, strips);
       const int64_t row = s * kStripRows;
       float* out = tile.out + row * tile.out_stride + p * kLanes;
       for (int r = 0; r < kStripRows; ++r) __builtin_prefetch(out + (kStripRows + r) * tile.out_stride, 1, 3);

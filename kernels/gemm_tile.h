@@ -20,9 +20,10 @@ struct TileProduct {
   const float* panels;   // the first panel at the start of this part: [depth, 16]
   int64_t panel_stride;  // floats from one panel to the next
   int64_t panel_count;
-  const float* start;    // [rows, 16 * panel_count] sums so far; null: zero
-  int64_t start_stride;  // floats from one row to the next
-  float* out;            // [rows, 16 * panel_count]; may be `start`
+  const float* following;  // panels multiplied next, called into the cache with the last ones here; not null
+  const float* start;      // [rows, 16 * panel_count] sums so far; null: zero
+  int64_t start_stride;    // floats from one row to the next
+  float* out;              // [rows, 16 * panel_count]; may be `start`
   int64_t out_stride;
 };
 

@@ -30,12 +30,18 @@ void PackedRows::multiply(const PackedWeights& weights, int64_t first_panel, int
   for (int64_t k = 0; k < depth_; k += depth_part_) {
     const int64_t part = std::min(depth_part_, depth_ - k);
     const Sums from = k == 0 ? start : between, to = k + part == depth_ ? out : between;
+    const float* const panels = weights.panel(first_panel) + (first_ + k) * kPanel;
+    // The next part of the same panels, or the panels after them from the start of the depth.
+    const int64_t after = first_panel + panel_count < weights.panels() ? first_panel + panel_count : 0;
+    const float* const following =
+        k + part < depth_ ? panels + part * kPanel : weights.panel(after) + first_ * kPanel;
     ops_.multiply({.strips = strips_ + k * padded_rows_,
                    .rows = rows_,
                    .depth = part,
-                   .panels = weights.panel(first_panel) + (first_ + k) * kPanel,
+                   .panels = panels,
                    .panel_stride = weights.depth() * kPanel,
                    .panel_count = panel_count,
+                   .following = following,
                    .start = from.data,
                    .start_stride = from.stride,
                    .out = to.data,
