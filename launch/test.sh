@@ -43,7 +43,7 @@ fetch_readers() {
   if [ ! -d "$folder" ]; then
     echo "test: fetching tensorboard and sae_lens" >&2
     rm -rf "$folder.new"
-    timeout 1200 python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --target "$folder.new" \
+    PIP_ROOT_USER_ACTION=ignore timeout 1200 python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --target "$folder.new" \
       tensorboard 'sae-lens<7' >&2 && mv "$folder.new" "$folder" || return 1
   fi
   PYTHONPATH=$(realpath "$folder")${PYTHONPATH:+:$PYTHONPATH}
