@@ -9,7 +9,6 @@
 namespace orthant::sae {
 namespace {
 
-constexpr int64_t kRowBlock = 256;
 // Parts in which a sum over latents is formed when the order is not fixed across worlds: enough for the
 // threads.
 constexpr int64_t kFastParts = 12;
@@ -45,7 +44,7 @@ ShardSum::ShardSum(Memory& memory, int64_t latents, int64_t d_model, Communicato
   slice_ = latent_slice(latents, shards.size(), shards.rank(), virtual_shards);
   local_parts_ = virtual_shards > 0 ? virtual_shards / shards.size() : kFastParts;
   part_codes_ = kernels::Codes(memory, local_parts_, slice_.count);
-  const int64_t block = virtual_shards > 0 ? kRowBlock : 1;
+  const int64_t block = virtual_shards > 0 ? kOrderedRowBlock : 1;
   parts_ = Tensor<float, 2>(memory, "reconstruction", {local_parts_, block * d_model});
   part_sums_ = Tensor<double, 1>(memory, "reconstruction", {local_parts_});
   if (virtual_shards > 0) {
@@ -72,8 +71,8 @@ void ShardSum::decode(kernels::CodesView codes, Matrix<const float> decoder, Vec
     if (!alone) add_bias(bias, out);
     return;
   }
-  for (int64_t first = 0; first < out.shape[0]; first += kRowBlock) {
-    const int64_t rows = std::min(kRowBlock, out.shape[0] - first);
+  for (int64_t first = 0; first < out.shape[0]; first += kOrderedRowBlock) {
+    const int64_t rows = std::min(kOrderedRowBlock, out.shape[0] - first);
     View<float, 2> parts{parts_.data(), {local_parts_, rows * d_model_}};
     for (int64_t p = 0; p < local_parts_; ++p) {
       const Share part = local_part(p);

@@ -23,6 +23,9 @@ namespace orthant::sae {
 // parts.
 [[nodiscard]] Share latent_slice(int64_t latents, int shards, int index, int virtual_shards);
 
+// Rows that are summed over the shards at once where the order of sums is fixed.
+inline constexpr int64_t kOrderedRowBlock = 256;
+
 class ShardSum {
  public:
   // Throws Error(kConfig) unless the shards divide virtual_shards (0: fast).

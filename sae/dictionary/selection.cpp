@@ -150,8 +150,6 @@ void RowSelection::select(kernels::CodesView candidates, int64_t k,
 
 namespace {
 
-constexpr int64_t kBins = 2048;
-
 // The bits of a positive float rank like the float; NaN ranks above infinity.
 uint32_t bits_of(float value) {
   return std::bit_cast<uint32_t>(value) & 0x7fffffffu;
@@ -162,11 +160,11 @@ struct Round {
   int shift;
   uint32_t bins;
 };
-constexpr Round kRounds[3] = {{20, 2048}, {9, 2048}, {0, 512}};
+constexpr Round kRounds[kSelectionRounds] = {{20, 2048}, {9, 2048}, {0, 512}};
 
 }  // namespace
 
-BatchSelection::BatchSelection(Memory& memory) : histogram_(memory, "selection", {kBins}) {}
+BatchSelection::BatchSelection(Memory& memory) : histogram_(memory, "selection", {kSelectionBins}) {}
 
 BatchSelected BatchSelection::select(kernels::CodesView candidates, int64_t first_row, int64_t keep,
                                      Communicator& world, Stream& stream) {

@@ -53,6 +53,10 @@ struct BatchSelected {
   int64_t kept = 0;       // over all ranks
 };
 
+// What BatchSelection sums over the ranks: a histogram of so many bins in each of so many rounds.
+inline constexpr int64_t kSelectionBins = 2048;
+inline constexpr int kSelectionRounds = 3;
+
 // Of a whole batch, the `keep` largest positive values over all ranks, ties by row, then latent (BatchTopK).
 class BatchSelection {
  public:

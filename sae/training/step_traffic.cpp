@@ -6,16 +6,12 @@
 
 #include "runtime/comm/ordered_sum.h"
 #include "runtime/comm/planned_world.h"
+#include "sae/dictionary/reconstruction.h"
 #include "sae/dictionary/selection.h"
 #include "sae/training/dense_blocks.h"
 
 namespace orthant::sae {
 namespace {
-
-// The rows of ShardSum's blocks in the ordered mode, and the rounds of BatchSelection.
-constexpr int64_t kOrderedRows = 256;
-constexpr int64_t kHistogramBins = 2048;
-constexpr int kHistogramRounds = 3;
 
 class StepCalls {
  public:
@@ -87,8 +83,8 @@ class StepCalls {
   void select_of_batch() {
     world_.all_reduce(nullptr, 1, Dtype::kI64, ReduceOp::kSum, stream_);
     world_.all_reduce(nullptr, 1, Dtype::kI64, ReduceOp::kMax, stream_);
-    for (int round = 0; round < kHistogramRounds; ++round) {
-      world_.all_reduce(nullptr, kHistogramBins, Dtype::kI64, ReduceOp::kSum, stream_);
+    for (int round = 0; round < kSelectionRounds; ++round) {
+      world_.all_reduce(nullptr, kSelectionBins, Dtype::kI64, ReduceOp::kSum, stream_);
     }
   }
 
@@ -102,8 +98,8 @@ class StepCalls {
   // ShardSum::decode().
   void decode(int64_t rows) {
     if (!ordered()) return shards_.all_reduce(nullptr, rows * d_model_, Dtype::kF32, ReduceOp::kSum, stream_);
-    for (int64_t first = 0; first < rows; first += kOrderedRows) {
-      ordered_sum_of(std::min(kOrderedRows, rows - first) * d_model_);
+    for (int64_t first = 0; first < rows; first += kOrderedRowBlock) {
+      ordered_sum_of(std::min(kOrderedRowBlock, rows - first) * d_model_);
     }
   }
 

@@ -9,6 +9,7 @@
 #include "runtime/storage/file.h"
 #include "tests/support/damage_file.h"
 #include "tests/support/program.h"
+#include "tests/support/small_train_command.h"
 #include "tests/support/temp_dir.h"
 
 namespace orthant {
@@ -23,19 +24,13 @@ using testing::refused;
 
 class RunDamage : public ::testing::Test {
  protected:
-  [[nodiscard]] static std::string train(const std::string& out) {
-    return "train --source.synthetic.features=40 --source.synthetic.d_model=16 --source.synthetic.l0=4 "
-           "--sae.latents=48 --sae.k=4 --train.batch_tokens=64 --train.tokens=1280 --train.holdout_rows=256 "
-           "--progress=none --log_level=warning --json --checkpoint.every_steps=5 --out=" +
-           out;
-  }
   [[nodiscard]] static Outcome run(const std::string& arguments, const std::string& launcher = "") {
     return testing::run_orthant(arguments, launcher);
   }
   // With the checkpoints of steps 5 and 10.
   void interrupt(const std::string& launcher = "") const {
     (void)testing::run_command("export ORTHANT_FAULT=train.step:0:12:kill; " +
-                               testing::orthant_command(train(out_), launcher));
+                               testing::orthant_command(testing::small_train_command(out_), launcher));
     ASSERT_EQ(checkpoints().size(), 2u);
   }
   [[nodiscard]] std::vector<std::string> checkpoints() const {
@@ -55,10 +50,10 @@ class RunDamage : public ::testing::Test {
 };
 
 TEST_F(RunDamage, TheCheckpointBeforeADamagedOneIsUsed) {
-  const json::value whole = weights_of(run(train(folder_.file("whole"))));
+  const json::value whole = weights_of(run(testing::small_train_command(folder_.file("whole"))));
   interrupt();
   testing::flip_middle_byte(checkpoints().back() + "/shard-00000-of-00001.bin");
-  const Outcome resumed = run(train(out_));
+  const Outcome resumed = run(testing::small_train_command(out_));
   EXPECT_EQ(weights_of(resumed), whole);
   EXPECT_NE(resumed.err.find("step-000000010 is damaged and left out"), std::string::npos) << resumed.err;
   EXPECT_NE(resumed.err.find("at offset"), std::string::npos) << resumed.err;
@@ -74,20 +69,22 @@ TEST_F(RunDamage, WhereAllCheckpointsAreDamagedNothingIsStartedOver) {
     testing::flip_middle_byte(checkpoint + "/shard-00001-of-00002.bin");
   }
   const std::string problem = "no checkpoint in " + out_ + "/checkpoint is whole";
-  EXPECT_TRUE(refused(run(train(out_), kTwoRanks), 65, problem, "all were damaged", "--fresh"));
+  EXPECT_TRUE(refused(run(testing::small_train_command(out_), kTwoRanks), 65, problem, "all were damaged",
+                      "--fresh"));
   EXPECT_EQ(checkpoints().size(), 2u) << "they are set aside, not removed";
-  EXPECT_TRUE(refused(run(train(out_)), 65, problem)) << "nor the second time";
-  EXPECT_TRUE(ended(run(train(out_) + " --fresh"), 0));
+  EXPECT_TRUE(refused(run(testing::small_train_command(out_)), 65, problem)) << "nor the second time";
+  EXPECT_TRUE(ended(run(testing::small_train_command(out_) + " --fresh"), 0));
 }
 
 TEST_F(RunDamage, ATruncatedDictionaryNamesFileAndOffset) {
-  ASSERT_TRUE(ended(run(train(out_)), 0));
+  ASSERT_TRUE(ended(run(testing::small_train_command(out_)), 0));
   const std::string file = out_ + "/dictionary.safetensors";
   const int64_t bytes = testing::cut_file(file, 0.9);
   const std::string evaluate = "evaluate --progress=none --source.synthetic.d_model=16 --sae=" + out_;
   EXPECT_TRUE(refused(run(evaluate), 65, file, "offset", "ends at " + std::to_string(bytes),
                       "Copy or make the file again"));
-  EXPECT_TRUE(refused(run(train(folder_.file("next")) + " --init=" + out_), 65, file, "offset"));
+  EXPECT_TRUE(
+      refused(run(testing::small_train_command(folder_.file("next"), "--init=" + out_)), 65, file, "offset"));
   const Outcome verified = testing::run_orthant("verify " + out_);
   EXPECT_TRUE(ended(verified, 65));
   EXPECT_NE(verified.out.find("dictionary.safetensors"), std::string::npos) << verified.out;

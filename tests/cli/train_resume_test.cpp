@@ -8,6 +8,7 @@
 #include <map>
 
 #include "tests/support/program.h"
+#include "tests/support/small_train_command.h"
 #include "tests/support/temp_dir.h"
 
 namespace orthant {
@@ -24,11 +25,7 @@ using testing::RunningProgram;
 constexpr int64_t kSteps = 20;
 
 std::string train(const std::string& out, const std::string& more = "") {
-  return "train --source.synthetic.features=40 --source.synthetic.d_model=16 --source.synthetic.l0=4 "
-         "--sae.latents=48 --sae.k=4 --train.batch_tokens=64 --train.tokens=1280 --train.log_every=1 "
-         "--train.holdout_rows=256 --progress=none --log_level=warning --json --checkpoint.every_steps=5 "
-         "--out=" +
-         out + " " + more;
+  return testing::small_train_command(out, "--train.log_every=1 " + more);
 }
 
 std::string launcher(int ranks) {
