@@ -1,6 +1,7 @@
 # orthant_room(NAME [PROTO] [ISA] LINK targets...): a static library of every source below NAME/.
 #   *.proto          generated, included as "NAME/.../file.pb.h"
 #   *_isa.cpp        compiled once per instruction set with ORTHANT_ISA set to its name
+#   *_amx.cpp        compiled for AVX-512 with tiles
 #   ref/*.cpp        the double-precision references: library orthant_NAME_ref, for tests and benchmarks
 add_library(orthant_flags INTERFACE)
 target_compile_features(orthant_flags INTERFACE cxx_std_20)
@@ -36,6 +37,7 @@ function(orthant_room name)
   set(root ${CMAKE_SOURCE_DIR}/${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${root}/*.cpp)
   file(GLOB_RECURSE isa_sources CONFIGURE_DEPENDS ${root}/*_isa.cpp)
+  file(GLOB_RECURSE amx_sources CONFIGURE_DEPENDS ${root}/*_amx.cpp)
   file(GLOB_RECURSE references CONFIGURE_DEPENDS ${root}/ref/*.cpp)
   if(isa_sources)
     list(REMOVE_ITEM sources ${isa_sources})
@@ -67,6 +69,7 @@ function(orthant_room name)
       target_compile_options(orthant_${name}_${isa} PRIVATE ${${isa}_flags})
       target_sources(orthant_${name} PRIVATE $<TARGET_OBJECTS:orthant_${name}_${isa}>)
     endforeach()
+    set_source_files_properties(${amx_sources} PROPERTIES COMPILE_OPTIONS "${avx512_flags};-mamx-tile;-mamx-bf16")
   endif()
 endfunction()
 

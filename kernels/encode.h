@@ -4,7 +4,8 @@
 // a[r, i] = relu(<input[r], encoder[i]> + bias[i]), the product with the bits of matmul_nt, in the precision
 // of the packed encoder. Results do not depend on threads, block sizes, slices of latents or the instruction
 // set. `input` is already centred and scaled. A NaN among the activations ranks above every number and is
-// emitted as NaN, so that the loss shows it. Threads: OpenMP's, at most those of the workspace. Nothing is
+// emitted as NaN, so that the loss shows it. With screened weights (kernels/screen.h) most products are only
+// bounded; the results have the same bits. Threads: OpenMP's, at most those of the workspace. Nothing is
 // allocated. Not Collective.
 #pragma once
 
@@ -12,6 +13,7 @@
 
 #include "kernels/codes.h"
 #include "kernels/gemm.h"
+#include "kernels/screened_weights.h"
 
 namespace orthant::kernels {
 
@@ -50,7 +52,9 @@ struct TopsBeside {
 struct EncodeArgs {
   Matrix<const float> input;               // [rows, d_model]
   const PackedWeights* encoder = nullptr;  // [local_latents, d_model]
-  Vector<const float> bias = {};           // [local_latents]; empty: none
+  // In place of `encoder`; pays where few of many latents are selected.
+  const ScreenedWeights* screened = nullptr;
+  Vector<const float> bias = {};  // [local_latents]; empty: none
   // [local_latents]; empty: none. Not negative. Rank by a * scale; the emitted value stays a.
   Vector<const float> selection_scale = {};
   // [local_latents]; empty: latent i of the codes is first_latent + i; otherwise latent_numbers[i]
@@ -58,6 +62,11 @@ struct EncodeArgs {
   Vector<const int32_t> latent_numbers = {};
   int64_t first_latent = 0;
   const TopsBeside* beside = nullptr;  // null: nothing beside the selection
+
+  [[nodiscard]] int64_t local_latents() const {
+    return screened != nullptr ? screened->columns() : encoder->columns();
+  }
+  [[nodiscard]] int64_t depth() const { return screened != nullptr ? screened->depth() : encoder->depth(); }
 };
 
 // Exactly min(k, local_latents) entries a row: the largest by a * scale, ties to the lowest latent, zeros

@@ -5,7 +5,6 @@
 #include "kernels/encode.h"
 #include "kernels/encode_beside.h"
 #include "kernels/encode_block.h"
-#include "kernels/gemm_plan.h"
 #include "kernels/isa.h"
 
 namespace orthant::kernels {
@@ -22,37 +21,101 @@ struct RowSink {
 class AboveOfBlock {
  public:
   AboveOfBlock(const EncodeArgs& args, const FilterOps& filter, float threshold,
-               Vector<const float> thresholds)
-      : args_(args), filter_(filter), threshold_(threshold), thresholds_(thresholds) {}
+               Vector<const float> thresholds, const EncodeBlock& block, const EncodeScratch& scratch)
+      : args_(args),
+        filter_(filter),
+        threshold_(threshold),
+        thresholds_(thresholds),
+        block_(block),
+        pending_(scratch.pending) {}
 
-  // counts[r] = entries of row r of the block; sink(r) says where they go; then also(r, row, first latent).
+  // counts[r] = entries of row r of the block; sink(r) says where they go; also(r, row, first latent) sees
+  // every tile.
   template <typename SinkOf, typename Also>
-  void run(const EncodeBlock& block, int64_t* counts, const SinkOf& sink_of, const Also& also) const {
-    std::fill_n(counts, block.rows(), 0);
-    block.each_row_of_each_tile([&](int64_t r, FilterRow& row, int64_t first_latent) {
+  void run(int64_t* counts, const SinkOf& sink_of, const Also& also) const {
+    std::fill_n(counts, block_.rows(), 0);
+    std::fill_n(pending_.counts, block_.rows(), 0);
+    block_.each_row_of_each_tile([&](int64_t r, FilterRow& row, int64_t first_latent) {
       uint64_t words[kTileWords];
       row.threshold = threshold_;
       if (thresholds_.shape[0] > 0) row.thresholds = thresholds_.data + first_latent;
       filter_.above(row, words);
-      const RowSink sink = sink_of(r);
-      int64_t count = counts[r];
-      each_set_bit(words, row.count, [&](int64_t i) {
-        if (count < sink.room) {
-          sink.latents[count] = latent_number(args_, first_latent + i);
-          sink.values[count] = activation_of(row, i);
-        }
-        ++count;
-      });
-      counts[r] = count;
+      if (block_.screen() == nullptr) {
+        take(row, words, sink_of(r), counts[r],
+             [&](int64_t i) { return latent_number(args_, first_latent + i); });
+      } else {
+        suspect(r, row, words, first_latent);
+        settle(r, PendingLatents::kTogether, sink_of(r), counts[r]);
+      }
       also(r, row, first_latent);
     });
+    for (int64_t r = 0; r < block_.rows() && block_.screen() != nullptr; ++r)
+      settle(r, 1, sink_of(r), counts[r]);
   }
 
  private:
+  template <typename LatentAt>
+  void take(const FilterRow& row, const uint64_t* words, const RowSink& sink, int64_t& total,
+            const LatentAt& latent_at) const {
+    int64_t count = total;
+    each_set_bit(words, row.count, [&](int64_t i) {
+      if (count < sink.room) {
+        sink.latents[count] = latent_at(i);
+        sink.values[count] = activation_of(row, i);
+      }
+      ++count;
+    });
+    total = count;
+  }
+
+  // Keeps the latents that the screen left until their products are formed.
+  void suspect(int64_t r, const FilterRow& row, const uint64_t* words, int64_t first_latent) const {
+    int32_t* const latents = pending_.latents + r * PendingLatents::kRoom;
+    int32_t count = pending_.counts[r];
+    each_set_bit(words, row.count,
+                 [&](int64_t i) { latents[count++] = static_cast<int32_t>(first_latent + i); });
+    pending_.counts[r] = count;
+  }
+
+  // Takes those of the waiting latents of row r that are above, while at least `least` wait.
+  void settle(int64_t r, int32_t least, const RowSink& sink, int64_t& total) const {
+    constexpr int32_t kTogether = PendingLatents::kTogether;
+    int32_t* const latents = pending_.latents + r * PendingLatents::kRoom;
+    int32_t done = 0;
+    for (; pending_.counts[r] - done >= least; done += std::min(kTogether, pending_.counts[r] - done)) {
+      settle_together(r, latents + done, std::min(kTogether, pending_.counts[r] - done), sink, total);
+    }
+    std::copy(latents + done, latents + pending_.counts[r], latents);
+    pending_.counts[r] -= done;
+  }
+
+  void settle_together(int64_t r, const int32_t* latents, int32_t count, const RowSink& sink,
+                       int64_t& total) const {
+    float products[PendingLatents::kTogether], bias[PendingLatents::kTogether],
+        scale[PendingLatents::kTogether], thresholds[PendingLatents::kTogether];
+    block_.screen()->products(r, latents, count, products);
+    const auto chosen = [&](Vector<const float> from, float* into) -> const float* {
+      if (from.shape[0] == 0) return nullptr;
+      for (int32_t i = 0; i < count; ++i) into[i] = from.data[latents[i]];
+      return into;
+    };
+    const FilterRow row = {.products = products,
+                           .count = count,
+                           .bias = chosen(args_.bias, bias),
+                           .scale = chosen(args_.selection_scale, scale),
+                           .thresholds = chosen(thresholds_, thresholds),
+                           .threshold = threshold_};
+    uint64_t words[1];
+    filter_.above(row, words);
+    take(row, words, sink, total, [&](int64_t i) { return latent_number(args_, latents[i]); });
+  }
+
   const EncodeArgs& args_;
   const FilterOps& filter_;
   const float threshold_;
   const Vector<const float> thresholds_;
+  const EncodeBlock& block_;
+  const PendingLatents pending_;
 };
 
 // The scratch of a block as sinks: the room of the keys holds latents.
@@ -88,23 +151,23 @@ int64_t encode_above(const EncodeArgs& args, float threshold, Vector<const float
                      EncodeWorkspace& workspace, CodesView out, Isa isa, Stream&) {
   check_encode(args, workspace, out);
   require(threshold >= 0.0f, "the threshold of an encode is not negative");
-  require(thresholds.shape[0] == 0 || thresholds.shape[0] == args.encoder->columns(),
+  require(thresholds.shape[0] == 0 || thresholds.shape[0] == args.local_latents(),
           "thresholds has one element a latent");
   const int64_t rows = args.input.shape[0];
   const int threads = encode_threads(workspace);
-  const int64_t block_rows = block_rows_of(rows, threads, gemm_ops(isa).strip_rows, kEncodeRows);
-  const AboveOfBlock selection(args, filter_ops(isa), threshold, thresholds);
+  const int64_t block_rows = encode_block_rows(args, threads, isa);
   int64_t* const offsets = out.row_offsets.data;
   offsets[0] = 0;
 #pragma omp parallel for ordered schedule(dynamic, 1) num_threads(threads)
   for (int64_t first = 0; first < rows; first += block_rows) {
     const EncodeScratch scratch(workspace, omp_get_thread_num());
-    const BesideOfBlock beside(args, filter_ops(isa), scratch.beside);
-    int64_t* const counts = scratch.selected.counts;
     const EncodeBlock block(args, isa, first, std::min(block_rows, rows - first), scratch);
+    const AboveOfBlock selection(args, filter_ops(isa), threshold, thresholds, block, scratch);
+    const BesideOfBlock beside(args, filter_ops(isa), block, scratch.beside);
+    int64_t* const counts = scratch.selected.counts;
     beside.start(block.rows());
     selection.run(
-        block, counts, [&](int64_t r) { return scratch_sink(scratch, r); },
+        counts, [&](int64_t r) { return scratch_sink(scratch, r); },
         [&](int64_t r, FilterRow& row, int64_t latent) { beside.collect(r, row, latent); });
     beside.emit(first, block.rows());
     // Where the block starts is known when all blocks before it have been counted; only this waits.
@@ -114,7 +177,7 @@ int64_t encode_above(const EncodeArgs& args, float threshold, Vector<const float
     if (copy_from_scratch(scratch, first, block.rows(), out)) continue;
     // A row outgrew its scratch, but now its place is known: once more, straight to it.
     selection.run(
-        block, counts,
+        counts,
         [&](int64_t r) {
           const int64_t to = offsets[first + r];
           return RowSink{out.latents.data + to, out.values.data + to, offsets[first + r + 1] - to};

@@ -11,8 +11,10 @@ namespace orthant::kernels {
 
 class BesideOfBlock {
  public:
-  BesideOfBlock(const EncodeArgs& args, const FilterOps& filter, const RowCandidates& candidates)
-      : wanted_(args.beside), tops_(filter, wanted_ == nullptr ? 0 : wanted_->k(), candidates) {}
+  BesideOfBlock(const EncodeArgs& args, const FilterOps& filter, const EncodeBlock& block,
+                const RowCandidates& candidates)
+      : wanted_(args.beside),
+        tops_(args, filter, block, wanted_ == nullptr ? 0 : wanted_->k(), false, candidates) {}
 
   void start(int64_t rows) const {
     if (wanted_ != nullptr) tops_.start(rows);

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <optional>
 
 #include "kernels/encode.h"
 #include "kernels/filter.h"
@@ -29,10 +30,21 @@ struct RowCandidates {
   [[nodiscard]] static int64_t room_for(int64_t k) { return after_tightening(k) + k + kEncodeColumns; }
 };
 
+// Where the latents of each row of a block that a screen left wait for their exact products.
+struct PendingLatents {
+  // Exact products are formed sixteen at a time; a tile fits beside what remains.
+  static constexpr int64_t kTogether = 16;
+  static constexpr int64_t kRoom = kTogether + kEncodeColumns;
+  int32_t* latents;  // [kEncodeRows, kRoom] local numbers
+  int32_t* counts;   // [kEncodeRows]
+};
+
 // What one thread needs, laid out in its part of the workspace.
 struct EncodeScratch {
-  float* strips;  // [kEncodeRows, depth] as strips, one depth part after the other
-  float* tile;    // [kEncodeRows, kEncodeColumns]
+  float* strips;  // [kEncodeRows, depth] as strips, one depth part after the other, or as tiles of a screen
+  ScreenMargin* margins;  // [kEncodeRows]
+  PendingLatents pending;
+  float* tile;  // [kEncodeRows, kEncodeColumns]
   RowCandidates selected;
   RowCandidates beside;  // room 0 where nothing is kept beside a selection
 
@@ -49,22 +61,29 @@ class EncodeBlock {
   // ascending. The threshold of the filter row is left to `visit`.
   template <typename Visit>
   void each_row_of_each_tile(const Visit& visit) const {
-    const int64_t latents = args_.encoder->columns();
+    const int64_t latents = args_.local_latents();
     for (int64_t first = 0; first < latents; first += kEncodeColumns) {
       multiply(first);
       FilterRow filter =
           filter_of(first, latents - first < kEncodeColumns ? latents - first : kEncodeColumns);
-      for (int64_t r = 0; r < rows_.rows(); ++r, filter.products += kEncodeColumns) visit(r, filter, first);
+      for (int64_t r = 0; r < rows_; ++r, filter.products += kEncodeColumns) visit(r, filter, first);
     }
   }
-  [[nodiscard]] int64_t rows() const { return rows_.rows(); }
+  [[nodiscard]] int64_t rows() const { return rows_; }
+  // Not null: the products of filter rows are upper bounds of the true ones.
+  [[nodiscard]] const ScreenedRows* screen() const { return screened_.has_value() ? &*screened_ : nullptr; }
+  // Of row r of the block and a local latent.
+  [[nodiscard]] float product(int64_t r, int64_t latent) const;
 
  private:
   void multiply(int64_t first_latent) const;
   [[nodiscard]] FilterRow filter_of(int64_t first_latent, int64_t latents) const;
 
   const EncodeArgs& args_;
-  PackedRows rows_;
+  int64_t first_row_;
+  int64_t rows_;
+  std::optional<PackedRows> packed_;
+  std::optional<ScreenedRows> screened_;
   const EncodeScratch& scratch_;
 };
 
@@ -84,15 +103,21 @@ inline void each_set_bit(const uint64_t* words, int64_t count, const Take& take)
 }
 
 // relu of product plus bias; NaN stays NaN.
-[[nodiscard]] inline float activation_of(const FilterRow& row, int64_t i) {
-  const float sum = row.bias == nullptr ? row.products[i] : row.products[i] + row.bias[i];
+[[nodiscard]] inline float activation_of(float product, const float* bias, int64_t i) {
+  const float sum = bias == nullptr ? product : product + bias[i];
   return sum <= 0.0f ? 0.0f : sum;
+}
+[[nodiscard]] inline float activation_of(const FilterRow& row, int64_t i) {
+  return activation_of(row.products[i], row.bias, i);
 }
 
 [[nodiscard]] inline int32_t latent_number(const EncodeArgs& args, int64_t local) {
   return args.latent_numbers.shape[0] > 0 ? args.latent_numbers.data[local]
                                           : static_cast<int32_t>(args.first_latent + local);
 }
+
+// Rows of a block of an encode.
+[[nodiscard]] int64_t encode_block_rows(const EncodeArgs& args, int threads, Isa isa);
 
 // Threads of an encode: what OpenMP offers, no more than the workspace has room for.
 [[nodiscard]] int encode_threads(const EncodeWorkspace& workspace);

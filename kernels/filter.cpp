@@ -11,6 +11,7 @@ const FilterOps& filter_ops(Isa isa) {
     case Isa::kAvx2:
       return avx2::filter_table();
     case Isa::kAvx512:
+    case Isa::kAmx:
       return avx512::filter_table();
   }
   return scalar::filter_table();

@@ -11,6 +11,7 @@ const GatherOps& gather_ops(Isa isa) {
     case Isa::kAvx2:
       return avx2::gather_table();
     case Isa::kAvx512:
+    case Isa::kAmx:
       return avx512::gather_table();
   }
   return scalar::gather_table();

@@ -106,6 +106,7 @@ const GemmOps& gemm_ops(Isa isa) {
     case Isa::kAvx2:
       return avx2::gemm_table();
     case Isa::kAvx512:
+    case Isa::kAmx:
       return avx512::gemm_table();
   }
   return scalar::gemm_table();

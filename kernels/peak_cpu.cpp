@@ -58,6 +58,7 @@ void scalar_chains() {
 double flop_of_a_thread(Isa isa) {
   switch (isa) {
     case Isa::kAvx512:
+    case Isa::kAmx:
       return kIterations * kAvx512Chains * 16 * 2;
     case Isa::kAvx2:
       return kIterations * kAvxChains * 8 * 2;
@@ -74,7 +75,7 @@ double peak_gflops() {
   const auto start = std::chrono::steady_clock::now();
 #pragma omp parallel
   {
-    if (isa == Isa::kAvx512) avx512_chains();
+    if (isa == Isa::kAvx512 || isa == Isa::kAmx) avx512_chains();
     if (isa == Isa::kAvx2) avx2_chains();
     if (isa == Isa::kScalar) scalar_chains();
   }

@@ -11,6 +11,7 @@ const TransformerRows& transformer_rows(Isa isa) {
     case Isa::kAvx2:
       return avx2::transformer_table();
     case Isa::kAvx512:
+    case Isa::kAmx:
       return avx512::transformer_table();
   }
   return scalar::transformer_table();

@@ -11,6 +11,7 @@ const VectorOps& vector_ops(Isa isa) {
     case Isa::kAvx2:
       return avx2::vector_table();
     case Isa::kAvx512:
+    case Isa::kAmx:
       return avx512::vector_table();
   }
   return scalar::vector_table();

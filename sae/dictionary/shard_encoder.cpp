@@ -14,6 +14,17 @@ int64_t ranked_latents(const Dictionary& dictionary) {
   return dictionary.rescale_acts_by_decoder_norm ? dictionary.local_latents() : 0;
 }
 
+// Latents for each selected one from which on a screen pays: the products it leaves cost eight times those of
+// a whole tile.
+constexpr int64_t kScreenedPerSelected = 32;
+
+bool uses_screen(const Dictionary& dictionary) {
+  const bool selects_k =
+      dictionary.architecture == Architecture::kTopK || dictionary.architecture == Architecture::kBatchTopK;
+  return selects_k && kernels::screen_ops(kernels::active_isa()) != nullptr &&
+         dictionary.k * kScreenedPerSelected <= dictionary.latents;
+}
+
 }  // namespace
 
 std::vector<int64_t> latents_per_shard(int64_t latents, int shards, int virtual_shards) {
@@ -25,8 +36,11 @@ std::vector<int64_t> latents_per_shard(int64_t latents, int shards, int virtual_
 ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t rows, int64_t k,
                            int64_t k_chosen, Communicator& shards, int virtual_shards)
     : shards_(&shards),
-      encoder_(memory, "packed encoder", dictionary.local_latents(), dictionary.d_model,
+      screens_(uses_screen(dictionary)),
+      encoder_(memory, "packed encoder", screens_ ? 0 : dictionary.local_latents(), dictionary.d_model,
                dictionary.encoder_precision),
+      screened_(memory, "packed encoder", screens_ ? dictionary.local_latents() : 0, dictionary.d_model,
+                dictionary.encoder_precision),
       chosen_encoder_(memory, "packed encoder", k_chosen > 0 ? dictionary.local_latents() : 0,
                       dictionary.d_model, dictionary.encoder_precision),
       workspace_(memory, omp_get_max_threads(), std::max(k, k_chosen), dictionary.d_model,
@@ -39,7 +53,11 @@ ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t
       selection_(memory, rows, std::max(k, k_chosen), shards.size()) {}
 
 void ShardEncoder::pack(const Dictionary& dictionary, Stream& stream) {
-  encoder_.pack(dictionary.encoder.view(), stream);
+  if (screens_) {
+    screened_.pack(dictionary.encoder.view(), kernels::active_isa(), stream);
+  } else {
+    encoder_.pack(dictionary.encoder.view(), stream);
+  }
   for (int64_t i = 0; i < decoder_norms_.shape()[0]; ++i) {
     double squares = 0.0;
     const float* row = dictionary.decoder.view().row(i);
@@ -60,7 +78,12 @@ void ShardEncoder::center(const Dictionary& dictionary, Matrix<const float> x, M
 }
 
 kernels::EncodeArgs ShardEncoder::arguments(Matrix<const float> centred, const Dictionary& dictionary) const {
-  kernels::EncodeArgs args{.input = centred, .encoder = &encoder_, .first_latent = dictionary.slice.first};
+  kernels::EncodeArgs args{.input = centred, .first_latent = dictionary.slice.first};
+  if (screens_) {
+    args.screened = &screened_;
+  } else {
+    args.encoder = &encoder_;
+  }
   if (dictionary.has_encoder_bias) args.bias = dictionary.encoder_bias.view();
   args.selection_scale = decoder_norms_.view();
   return args;

@@ -1,7 +1,8 @@
 // Encoding with one slice of the latents and exact selection over all slices: used by training and inference.
 //
 // Owns the packed encoder, in the dictionary's precision, which must be packed again after every change of
-// the weights. Not thread-safe.
+// the weights; where few of many latents are selected and the processor has a screen (kernels/screen.h), that
+// is one. Not thread-safe.
 #pragma once
 
 #include <span>
@@ -60,7 +61,9 @@ class ShardEncoder {
                        Vector<const int32_t> chosen, int64_t k, kernels::CodesView out, Stream& stream);
 
   Communicator* shards_;
-  kernels::PackedWeights encoder_;
+  bool screens_;                           // which of the two encoders is packed
+  kernels::PackedWeights encoder_;         // of no latents where a screen is used
+  kernels::ScreenedWeights screened_;      // of no latents where none is used
   kernels::PackedWeights chosen_encoder_;  // of AuxK where the watched candidates do not tell
   kernels::EncodeWorkspace workspace_;
   WatchedTops watched_;

@@ -18,6 +18,7 @@ using kernels::EncodeArgs;
 using kernels::EncodeWorkspace;
 using kernels::Isa;
 using kernels::PackedWeights;
+using kernels::ScreenedWeights;
 using kernels::ref::Entry;
 using testing::HostMatrix;
 using testing::random_matrix;
@@ -46,9 +47,28 @@ struct Problem {
     return encoder;
   }
 
-  EncodeArgs args(const PackedWeights& encoder) const {
+  // The weights as the instruction set's encodes take them.
+  struct Encoder {
+    PackedWeights packed;
+    ScreenedWeights screened;
+    bool screens = false;
+  };
+  Encoder encoder() {
+    Encoder encoder;
+    encoder.screens = kernels::screen_ops(isa) != nullptr;
+    if (encoder.screens) {
+      encoder.screened = ScreenedWeights(memory, "weights", weights.rows, weights.columns);
+      encoder.screened.pack(weights.view(), isa, stream);
+    } else {
+      encoder.packed = packed();
+    }
+    return encoder;
+  }
+
+  EncodeArgs args(const Encoder& encoder) const {
     return {.input = input.view(),
-            .encoder = &encoder,
+            .encoder = encoder.screens ? nullptr : &encoder.packed,
+            .screened = encoder.screens ? &encoder.screened : nullptr,
             .bias = view(bias),
             .selection_scale = view(scale),
             .latent_numbers = {latent_numbers.data(), {static_cast<int64_t>(latent_numbers.size())}},
@@ -69,7 +89,7 @@ struct Problem {
   }
 
   std::vector<std::vector<Entry>> topk(int64_t k) {
-    const PackedWeights encoder = packed();
+    const Encoder encoder = this->encoder();
     const int64_t kept = std::min(k, weights.rows);
     EncodeWorkspace workspace(memory, omp_get_max_threads(), kept, weights.columns);
     Codes codes(memory, input.rows, input.rows * kept);
@@ -78,7 +98,7 @@ struct Problem {
   }
 
   int64_t above(float threshold, CodesView out) {
-    const PackedWeights encoder = packed();
+    const Encoder encoder = this->encoder();
     EncodeWorkspace workspace(memory, omp_get_max_threads(), workspace_k, weights.columns);
     return encode_above(args(encoder), threshold, view(thresholds), workspace, out, isa, stream);
   }
@@ -302,7 +322,7 @@ TEST(EncodeAbove, RowsThatOutgrowTheirScratchLoseNothing) {
 
 TEST(Encode, RefusesWhatDoesNotFit) {
   Problem problem(4, 20, 8, 11);
-  const PackedWeights encoder = problem.packed();
+  const Problem::Encoder encoder = problem.encoder();
   EncodeWorkspace workspace(problem.memory, 1, 3, 8);
   Codes codes(problem.memory, 4, 12);
   EXPECT_THROW(encode_topk(problem.args(encoder), 4, workspace, codes.view(), problem.stream), Error);

@@ -1,0 +1,46 @@
+#include "kernels/screen.h"
+
+#include <limits>
+
+#include "kernels/isa.h"
+
+namespace orthant::kernels {
+namespace {
+
+// Products of longer vectors could overflow in f32.
+constexpr double kLongest = 1e18;
+// Covers the rounding of the margins themselves.
+constexpr double kSlack = 1.0001;
+constexpr double kSmallest = 1e-35;
+
+// Of the sum of `depth` products, in units of the product of the lengths: one unit in the last place for each
+// addition of the bounded sum, whose rounding is the processor's, half a one for each of the exact sum, and
+// some for the last operations of the bound.
+double rounding_of_sums(int64_t depth) {
+  constexpr double kUnit = 1.0 / (1 << 23);
+  return (1.5 * static_cast<double>(depth) + 16.0) * kUnit;
+}
+
+ScreenMargin margin(double length, double error) {
+  // Written so that NaN is not short enough.
+  if (!(length < kLongest))
+    return {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()};
+  return {static_cast<float>(length * kSlack + kSmallest), static_cast<float>(error * kSlack + kSmallest)};
+}
+
+}  // namespace
+
+const ScreenOps* screen_ops(Isa isa) {
+  return isa == Isa::kAmx ? &amx::screen_table() : nullptr;
+}
+
+ScreenMargin margin_of_row(RoundedLength lengths, int64_t depth, bool rounds) {
+  const double longest = lengths.length + lengths.error;
+  return margin(longest, (rounds ? 0.0 : lengths.error) + rounding_of_sums(depth) * longest);
+}
+
+ScreenMargin margin_of_latent(RoundedLength lengths, bool rounds) {
+  return margin(lengths.length + lengths.error, rounds ? 0.0 : lengths.error);
+}
+
+}  // namespace orthant::kernels
