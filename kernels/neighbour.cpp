@@ -11,6 +11,7 @@
 #include "kernels/gemm_plan.h"
 #include "kernels/isa.h"
 #include "kernels/packed_rows.h"
+#include "kernels/pair_best.h"
 
 namespace orthant::kernels {
 namespace {
@@ -47,8 +48,6 @@ Best best_of_tile(const FilterOps& filter, const float* products, int64_t count,
   return best;
 }
 
-constexpr float kNone = -std::numeric_limits<float>::infinity();
-
 // Products of rows [row, row + count) of `queries`, at most kMaxBlockRows, with the candidates from
 // `first_column` (a multiple of kPanel) on: visit(first candidate of the tile, candidates in it, products
 // [count, kTileColumns]), tile after tile.
@@ -76,26 +75,6 @@ void each_tile(const GemmOps& ops, Matrix<const float> queries, int64_t row, int
   }
 }
 
-// What one thread found so far of each row.
-struct PairBest {
-  float* below;  // the largest threshold that equal values still pass
-  float* values;
-  int64_t* indices;
-
-  void clear(int64_t rows) const {
-    std::fill_n(below, rows, kNone);
-    std::fill_n(values, rows, kNone);
-    std::fill_n(indices, rows, int64_t{-1});
-  }
-  void offer(int64_t row, float value, int64_t index) const {
-    const bool wins = value > values[row] || (value == values[row] && index < indices[row]);
-    if (!wins) return;
-    values[row] = value;
-    indices[row] = index;
-    below[row] = std::nextafter(value, kNone);
-  }
-};
-
 // Offers the pairs of row `row` with the candidates of one tile that come after it, both ways.
 void offer_pairs(const FilterOps& filter, const float* products, int64_t count, int64_t first, int64_t row,
                  const PairBest& best) {
@@ -109,7 +88,7 @@ void offer_pairs(const FilterOps& filter, const float* products, int64_t count, 
                       .thresholds = nullptr,
                       .threshold = best.below[row]};
   filter.above(values, of_row);
-  values.threshold = kNone;
+  values.threshold = PairBest::kNone;
   values.thresholds = best.below + first;
   filter.above(values, of_candidates);
   for (int64_t w = std::max<int64_t>(0, skipped) / 64; w * 64 < count; ++w) {

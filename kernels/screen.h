@@ -68,6 +68,16 @@ struct ChosenProducts {
   float* products;  // [count]
 };
 
+// Exact products of pairs of rows of one matrix.
+struct PairProducts {
+  const float* rows;  // [n, depth]
+  int64_t depth;
+  const int32_t* first;   // [count]
+  const int32_t* second;  // [count]
+  int64_t count;
+  float* products;  // [count]
+};
+
 struct ScreenOps {
   // `count` <= 16 vectors of `depth` floats, `stride` apart, as the tiles of rows or of latents, the rest of
   // which becomes zero. lengths [count].
@@ -77,6 +87,7 @@ struct ScreenOps {
                        RoundedLength* lengths);
   void (*upper_bounds)(const ScreenTile& tile);
   void (*chosen_products)(const ChosenProducts& products);
+  void (*pair_products)(const PairProducts& products);
 };
 
 // Null where the instruction set has no screen; calling it needs supported_here(isa).

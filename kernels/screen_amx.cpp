@@ -240,6 +240,43 @@ void chosen_products(const ChosenProducts& args) {
   }
 }
 
+// One chain of fused multiply-adds over the depth in each lane, as in matmul_nt.
+void products_of_sixteen_pairs(int64_t depth, const float* const* first, const float* const* second,
+                               float* products) {
+  __m512 sums = _mm512_setzero_ps(), of_first[4], of_second[4];
+  int64_t k = 0;
+  for (; k + 4 <= depth; k += 4) {
+    const auto load = [](const float* from) { return _mm_loadu_ps(from); };
+    load_columns(first, k, load, of_first);
+    load_columns(second, k, load, of_second);
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) sums = _mm512_fmadd_ps(of_first[c], of_second[c], sums);
+  }
+  if (k < depth) {
+    const __mmask8 there = static_cast<__mmask8>((1u << (depth - k)) - 1u);
+    const auto load = [there](const float* from) { return _mm_maskz_loadu_ps(there, from); };
+    load_columns(first, k, load, of_first);
+    load_columns(second, k, load, of_second);
+    for (int64_t c = 0; k + c < depth; ++c) sums = _mm512_fmadd_ps(of_first[c], of_second[c], sums);
+  }
+  _mm512_storeu_ps(products, sums);
+}
+
+void pair_products(const PairProducts& args) {
+  for (int64_t begin = 0; begin < args.count; begin += kLanes) {
+    const int64_t count = args.count - begin < kLanes ? args.count - begin : kLanes;
+    const float *first[kLanes], *second[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i) {
+      const int64_t pair = begin + (i < count ? i : 0);
+      first[i] = args.rows + args.first[pair] * args.depth;
+      second[i] = args.rows + args.second[pair] * args.depth;
+    }
+    alignas(64) float products[kLanes];
+    products_of_sixteen_pairs(args.depth, first, second, products);
+    memcpy(args.products + begin, products, static_cast<size_t>(count) * sizeof(float));
+  }
+}
+
 }  // namespace
 
 namespace amx {
@@ -248,7 +285,8 @@ const ScreenOps& screen_table() {
   static constexpr ScreenOps kTable = {.pack_rows = pack<false>,
                                        .pack_latents = pack<true>,
                                        .upper_bounds = upper_bounds,
-                                       .chosen_products = chosen_products};
+                                       .chosen_products = chosen_products,
+                                       .pair_products = pair_products};
   return kTable;
 }
 

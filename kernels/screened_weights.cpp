@@ -16,6 +16,7 @@ const ScreenOps& ops_of(Isa isa) {
 ScreenedWeights::ScreenedWeights(Memory& memory, std::string_view segment, int64_t latents, int64_t depth,
                                  Precision precision)
     : latents_(latents),
+      capacity_(latents),
       depth_(depth),
       precision_(precision),
       tiles_(memory, segment, {ScreenedRows::padded(latents) * depth_tiles() * kScreenDepth}),
@@ -23,8 +24,9 @@ ScreenedWeights::ScreenedWeights(Memory& memory, std::string_view segment, int64
       errors_(memory, segment, {ScreenedRows::padded(latents)}) {}
 
 void ScreenedWeights::pack(Matrix<const float> weights, Isa isa, Stream&) {
-  require(weights.shape[0] == latents_ && weights.shape[1] == depth_,
-          "screened weights have the shape of their construction");
+  require(weights.shape[1] == depth_, "screened weights have the depth of their construction");
+  require(weights.shape[0] <= capacity_, "screened weights have room for all latents");
+  latents_ = weights.shape[0];
   weights_ = weights.data;
   const ScreenOps& ops = ops_of(isa);
   const int64_t tile_values = depth_tiles() * kScreenTileBytes / 2;

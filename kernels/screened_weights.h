@@ -19,7 +19,8 @@ class ScreenedWeights {
   ScreenedWeights() = default;
   ScreenedWeights(Memory& memory, std::string_view segment, int64_t latents, int64_t depth,
                   Precision precision = Precision::kF32);
-  // `weights` [latents, depth]. The instruction set must have a screen.
+  // `weights` [latents, depth], latents <= those of the construction; columns() becomes theirs. The
+  // instruction set must have a screen.
   void pack(Matrix<const float> weights, Isa isa, Stream& stream);
   [[nodiscard]] int64_t columns() const { return latents_; }
   [[nodiscard]] int64_t depth() const { return depth_; }
@@ -36,6 +37,7 @@ class ScreenedWeights {
 
  private:
   int64_t latents_ = 0;
+  int64_t capacity_ = 0;
   int64_t depth_ = 0;
   Precision precision_ = Precision::kF32;
   const float* weights_ = nullptr;  // [latents, depth]

@@ -34,6 +34,9 @@ int64_t row_at_pair(int64_t pairs, int64_t count) {
   return low;
 }
 
+// Rows of a chunk from which on a screen pays.
+constexpr int64_t kScreenedRows = 256;
+
 constexpr int64_t kNoPartner = std::numeric_limits<int64_t>::min();
 
 // Orders partners: the larger cosine first, then the lower place. Finite floats of either sign rank like
@@ -68,7 +71,12 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
   chunk_rows_ = Tensor<float, 2>(memory, "orthogonality", {chunk, d_model});
   const int64_t sent_rows = shards.size() == 1 ? 0 : shards.size() * std::min(own.count, chunk);
   send_ = Tensor<float, 1>(memory, "orthogonality", {sent_rows * d_model});
-  packed_ = kernels::PackedWeights(memory, "orthogonality", chunk, d_model);
+  screens_ = kernels::screen_ops(kernels::active_isa()) != nullptr && chunk >= kScreenedRows;
+  if (screens_) {
+    screen_ = kernels::PairScreen(memory, pairs_.threads(), chunk, d_model);
+  } else {
+    packed_ = kernels::PackedWeights(memory, "orthogonality", chunk, d_model);
+  }
   band_cosine_ = Tensor<float, 1>(memory, "orthogonality", {chunk});
   band_partner_ = Tensor<int64_t, 1>(memory, "orthogonality", {chunk});
   best_ = Tensor<int64_t, 1>(memory, "orthogonality", {latents});
@@ -162,9 +170,14 @@ void OrthogonalityPenalty::search_band(const LatentPartition& partition, const B
   const int64_t skipped = band.rows.first;  // of the chunk's rows
   const int64_t count = places.count - skipped;
   const Matrix<const float> rows = Matrix<const float>(chunk_rows_.view()).rows(0, count);
-  packed_.pack(rows, stream);
-  kernels::nearest_of_pairs(rows, packed_, band.rows.count, pairs_, band_cosine_.view().rows(0, count),
-                            band_partner_.view().rows(0, count), stream);
+  const Vector<float> cosines = band_cosine_.view().rows(0, count);
+  const Vector<int64_t> partners = band_partner_.view().rows(0, count);
+  if (screens_) {
+    screen_.nearest_of_pairs(rows, band.rows.count, pairs_, cosines, partners, kernels::active_isa(), stream);
+  } else {
+    packed_.pack(rows, stream);
+    kernels::nearest_of_pairs(rows, packed_, band.rows.count, pairs_, cosines, partners, stream);
+  }
   int64_t* const best = best_.data() + places.first + skipped;
   for (int64_t i = 0; i < count; ++i) {
     if (band_partner_.data()[i] < 0) continue;

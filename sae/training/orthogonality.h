@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/neighbour.h"
+#include "kernels/pair_screen.h"
 #include "runtime/comm/communicator.h"
 #include "sae/dictionary/dictionary.h"
 #include "sae/training/latent_partition.h"
@@ -38,7 +39,8 @@ class OrthogonalityPenalty {
     int64_t chunk;
     Share rows;
   };
-  // Local. Those of `rank`, one for each round of the exchange that brings their rows, take the place of `bands`.
+  // Local. Those of `rank`, one for each round of the exchange that brings their rows, take the place of
+  // `bands`.
   static void find_bands(const LatentPartition& partition, int world, int rank, std::vector<Band>& bands);
 
  private:
@@ -59,7 +61,9 @@ class OrthogonalityPenalty {
   Tensor<float, 1> norms_;         // [local_latents]
   Tensor<float, 2> chunk_rows_;    // [chunk, d_model] unit rows of the chunk being worked on
   Tensor<float, 1> send_;          // rows for the peers of one exchange
+  bool screens_;                   // which of the next two is used; the other has no rows
   kernels::PackedWeights packed_;  // [chunk, d_model]
+  kernels::PairScreen screen_;
   kernels::PairWorkspace pairs_;
   Tensor<float, 1> band_cosine_;     // [chunk]
   Tensor<int64_t, 1> band_partner_;  // [chunk]

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <random>
 
+#include "kernels/pair_screen.h"
 #include "kernels/ref/neighbour.h"
 #include "tests/support/random_matrix.h"
 
@@ -170,11 +171,18 @@ Neighbours of_pairs(const HostMatrix& rows, const std::vector<int64_t>& cuts,
   int64_t first = 0;
   for (const int64_t end : cuts) {
     const int64_t count = rows.rows - first;
-    PackedWeights packed(memory, "rows", count, rows.columns);
-    packed.pack(rows.view().rows(first, count), stream);
+    const Matrix<const float> after = rows.view().rows(first, count);
     Neighbours band(count);
-    kernels::nearest_of_pairs(rows.view().rows(first, count), packed, end - first, workspace,
-                              {band.values.data(), {count}}, {band.indices.data(), {count}}, isa, stream);
+    const Vector<float> values = {band.values.data(), {count}};
+    const Vector<int64_t> indices = {band.indices.data(), {count}};
+    if (kernels::screen_ops(isa) != nullptr) {
+      kernels::PairScreen screen(memory, omp_get_max_threads(), count, rows.columns);
+      screen.nearest_of_pairs(after, end - first, workspace, values, indices, isa, stream);
+    } else {
+      PackedWeights packed(memory, "rows", count, rows.columns);
+      packed.pack(after, stream);
+      kernels::nearest_of_pairs(after, packed, end - first, workspace, values, indices, isa, stream);
+    }
     for (int64_t i = 0; i < count; ++i) {
       const float value = band.values[static_cast<size_t>(i)];
       const int64_t index = band.indices[static_cast<size_t>(i)];
@@ -218,6 +226,16 @@ TEST(NearestOfPairs, TiesGoToTheLowestForAnyNumberOfThreads) {
     EXPECT_EQ(of_pairs(rows, {100, 101, 600}), expected);
   }
   omp_set_num_threads(before);
+}
+
+TEST(NearestOfPairs, RowsThatDifferLessThanBf16TellsFindTheirNeighbours) {
+  HostMatrix rows = random_matrix(900, 70, 43);
+  const HostMatrix noise = random_matrix(900, 70, 44);
+  for (int64_t r = 0; r < 900; ++r) {
+    for (int64_t c = 0; c < 70; ++c) rows.at(r, c) = rows.at(r % 9, c) + 1e-4f * noise.at(r, c);
+  }
+  const HostMatrix units = unit(rows);
+  EXPECT_EQ(of_pairs(units, {900}), among_themselves(units));
 }
 
 TEST(NearestOfPairs, WithNaNNeverWinAndDeepRowsArePackedInGroups) {
