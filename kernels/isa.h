@@ -10,8 +10,8 @@
 
 namespace orthant::kernels {
 
-// kAmx is kAvx512 with tiles for bf16 products (kernels/screen.h); what has no body of its own there is that
-// of kAvx512.
+// kAmx is kAvx512 with tiles of bf16 (kernels/screen.h); what has no body of its own there has that of
+// kAvx512.
 enum class Isa { kScalar, kAvx2, kAvx512, kAmx };
 
 [[nodiscard]] std::string_view name_of(Isa isa);  // "scalar", "avx2", "avx512", "amx"

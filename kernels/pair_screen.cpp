@@ -41,13 +41,13 @@ PairScreen::Thread PairScreen::of_thread(int thread, PairWorkspace& workspace) {
 
 // No product is further below its upper bound than twice this.
 float PairScreen::widest_margin() const {
-  RoundedLength longest = {0.0, 0.0};
+  RoundedVector longest = {.length = 0.0, .error = 0.0, .scale = 1.0f};
   for (int64_t i = 0; i < weights_.columns(); ++i) {
     longest.length = std::max<double>(longest.length, *weights_.lengths(i));
     longest.error = std::max<double>(longest.error, *weights_.errors(i));
   }
-  const ScreenMargin latent = margin_of_latent(longest, false);
-  return screen_margin(margin_of_row(longest, weights_.depth(), false), latent.length, latent.error);
+  const ScreenMargin latent = margin_of_latent(longest);
+  return screen_margin(margin_of_row(longest, weights_.depth()), latent.length, latent.error);
 }
 
 // Replaces the bounds of all pairs noted by their products.

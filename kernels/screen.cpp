@@ -21,26 +21,38 @@ double rounding_of_sums(int64_t depth) {
   return (1.5 * static_cast<double>(depth) + 16.0) * kUnit;
 }
 
-ScreenMargin margin(double length, double error) {
+ScreenMargin margin(double length, double error, float scale) {
   // Written so that NaN is not short enough.
-  if (!(length < kLongest))
-    return {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()};
-  return {static_cast<float>(length * kSlack + kSmallest), static_cast<float>(error * kSlack + kSmallest)};
+  if (!(length < kLongest)) {
+    return {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity(), scale};
+  }
+  return {static_cast<float>(length * kSlack + kSmallest), static_cast<float>(error * kSlack + kSmallest),
+          scale};
 }
 
 }  // namespace
 
 const ScreenOps* screen_ops(Isa isa) {
-  return isa == Isa::kAmx ? &amx::screen_table() : nullptr;
+  switch (isa) {
+    case Isa::kScalar:
+      return scalar::screen_table();
+    case Isa::kAvx2:
+      return avx2::screen_table();
+    case Isa::kAvx512:
+      return avx512::screen_table();
+    case Isa::kAmx:
+      return amx::screen_table();
+  }
+  return nullptr;
 }
 
-ScreenMargin margin_of_row(RoundedLength lengths, int64_t depth, bool rounds) {
-  const double longest = lengths.length + lengths.error;
-  return margin(longest, (rounds ? 0.0 : lengths.error) + rounding_of_sums(depth) * longest);
+ScreenMargin margin_of_row(RoundedVector vector, int64_t depth) {
+  const double longest = vector.length + vector.error;
+  return margin(longest, vector.error + rounding_of_sums(depth) * longest, vector.scale);
 }
 
-ScreenMargin margin_of_latent(RoundedLength lengths, bool rounds) {
-  return margin(lengths.length + lengths.error, rounds ? 0.0 : lengths.error);
+ScreenMargin margin_of_latent(RoundedVector vector) {
+  return margin(vector.length + vector.error, vector.error, vector.scale);
 }
 
 }  // namespace orthant::kernels

@@ -1,22 +1,9 @@
-#include <string.h>
-
-#include "kernels/lanes.h"
-#include "kernels/screen.h"
+#include "kernels/screen_products.h"
 
 namespace orthant::kernels {
 namespace {
 
 constexpr int64_t kTileValues = kScreenTileBytes / 2;
-
-// The nearest bf16 values, in the upper halves of the lanes.
-ORTHANT_LANES_INLINE __m512i nearest_bf16(__m512 values) {
-  const __m512i bits = _mm512_castps_si512(values);
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  const __m512i nearest = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-  const __mmask16 is_nan = _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q);
-  const __m512i chosen = _mm512_mask_or_epi32(nearest, is_nan, bits, _mm512_set1_epi32(0x400000));
-  return _mm512_and_si512(chosen, _mm512_set1_epi32(static_cast<int>(0xffff0000u)));
-}
 
 struct Squares {
   __m512d length = _mm512_setzero_pd();
@@ -30,10 +17,10 @@ ORTHANT_LANES_INLINE __m512d plus_squares(__m512d sum, __m512 values) {
 }
 
 ORTHANT_LANES_INLINE __m512i rounded(__m512 values, Squares& squares) {
-  const __m512i nearest = nearest_bf16(values);
+  const __m512 nearest = rounded_to_bf16(Lanes{values}).all;
   squares.length = plus_squares(squares.length, values);
-  squares.error = plus_squares(squares.error, _mm512_sub_ps(values, _mm512_castsi512_ps(nearest)));
-  return nearest;
+  squares.error = plus_squares(squares.error, _mm512_sub_ps(values, nearest));
+  return _mm512_castps_si512(nearest);
 }
 
 ORTHANT_LANES_INLINE __m512 load_part(const float* from, int64_t count) {
@@ -79,8 +66,8 @@ ORTHANT_LANES_INLINE void transpose_lanes(__m512i* rows) {
 }
 
 template <bool kLatents>
-void pack(const float* from, int64_t stride, int64_t count, int64_t depth, uint16_t* tiles,
-          RoundedLength* lengths) {
+void pack(const float* from, int64_t stride, int64_t count, int64_t depth, bool rounds, uint16_t* tiles,
+          RoundedVector* vectors) {
   Squares squares[kScreenTile];
   for (int64_t k = 0; k < depth; k += kScreenDepth, tiles += kTileValues) {
     __m512i rows[kScreenTile];
@@ -91,8 +78,9 @@ void pack(const float* from, int64_t stride, int64_t count, int64_t depth, uint1
     for (int64_t r = 0; r < kScreenTile; ++r) _mm512_storeu_si512(tiles + r * 2 * kLanes, rows[r]);
   }
   for (int64_t r = 0; r < count; ++r) {
-    lengths[r] = {__builtin_sqrt(_mm512_reduce_add_pd(squares[r].length)),
-                  __builtin_sqrt(_mm512_reduce_add_pd(squares[r].error))};
+    const double length = __builtin_sqrt(_mm512_reduce_add_pd(squares[r].length));
+    const double error = __builtin_sqrt(_mm512_reduce_add_pd(squares[r].error));
+    vectors[r] = {rounds ? length + error : length, rounds ? 0.0 : error, 1.0f};
   }
 }
 
@@ -172,122 +160,17 @@ void upper_bounds(const ScreenTile& tile) {
   _tile_release();
 }
 
-// Columns k .. k + 4 of 16 rows: lane r of columns[c] is rows[r][c].
-template <typename Load>
-ORTHANT_LANES_INLINE void load_columns(const float* const* rows, int64_t k, const Load& load,
-                                       __m512* columns) {
-  __m512 groups[4];
-#pragma GCC unroll 4
-  for (int g = 0; g < 4; ++g) {
-    groups[g] = _mm512_castps128_ps512(load(rows[g] + k));
-    groups[g] = _mm512_insertf32x4(groups[g], load(rows[g + 4] + k), 1);
-    groups[g] = _mm512_insertf32x4(groups[g], load(rows[g + 8] + k), 2);
-    groups[g] = _mm512_insertf32x4(groups[g], load(rows[g + 12] + k), 3);
-  }
-  const __m512d low_01 = _mm512_castps_pd(_mm512_unpacklo_ps(groups[0], groups[1]));
-  const __m512d high_01 = _mm512_castps_pd(_mm512_unpackhi_ps(groups[0], groups[1]));
-  const __m512d low_23 = _mm512_castps_pd(_mm512_unpacklo_ps(groups[2], groups[3]));
-  const __m512d high_23 = _mm512_castps_pd(_mm512_unpackhi_ps(groups[2], groups[3]));
-  columns[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(low_01, low_23));
-  columns[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low_01, low_23));
-  columns[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high_01, high_23));
-  columns[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high_01, high_23));
-}
-
-template <bool kRounds>
-ORTHANT_LANES_INLINE __m512 operand(__m512 values) {
-  if constexpr (kRounds) return _mm512_castsi512_ps(nearest_bf16(values));
-  return values;
-}
-
-// One chain of fused multiply-adds over the depth in each lane, as in matmul_nt.
-template <bool kRounds>
-void products_of_sixteen(const ChosenProducts& args, const float* const* rows, float* products) {
-  __m512 sums = _mm512_setzero_ps(), columns[4];
-  int64_t k = 0;
-  for (; k + 4 <= args.depth; k += 4) {
-    load_columns(
-        rows, k, [](const float* from) { return _mm_loadu_ps(from); }, columns);
-#pragma GCC unroll 4
-    for (int c = 0; c < 4; ++c) {
-      sums = _mm512_fmadd_ps(operand<kRounds>(_mm512_set1_ps(args.x[k + c])), operand<kRounds>(columns[c]),
-                             sums);
-    }
-  }
-  if (k < args.depth) {
-    const __mmask8 there = static_cast<__mmask8>((1u << (args.depth - k)) - 1u);
-    load_columns(
-        rows, k, [there](const float* from) { return _mm_maskz_loadu_ps(there, from); }, columns);
-    for (int64_t c = 0; k + c < args.depth; ++c) {
-      sums = _mm512_fmadd_ps(operand<kRounds>(_mm512_set1_ps(args.x[k + c])), operand<kRounds>(columns[c]),
-                             sums);
-    }
-  }
-  _mm512_storeu_ps(products, sums);
-}
-
-void chosen_products(const ChosenProducts& args) {
-  for (int64_t first = 0; first < args.count; first += kLanes) {
-    const int64_t count = args.count - first < kLanes ? args.count - first : kLanes;
-    const float* rows[kLanes];
-    for (int64_t i = 0; i < kLanes; ++i) {
-      rows[i] = args.weights + args.chosen[first + (i < count ? i : 0)] * args.depth;
-    }
-    alignas(64) float products[kLanes];
-    args.rounds ? products_of_sixteen<true>(args, rows, products)
-                : products_of_sixteen<false>(args, rows, products);
-    memcpy(args.products + first, products, static_cast<size_t>(count) * sizeof(float));
-  }
-}
-
-// One chain of fused multiply-adds over the depth in each lane, as in matmul_nt.
-void products_of_sixteen_pairs(int64_t depth, const float* const* first, const float* const* second,
-                               float* products) {
-  __m512 sums = _mm512_setzero_ps(), of_first[4], of_second[4];
-  int64_t k = 0;
-  for (; k + 4 <= depth; k += 4) {
-    const auto load = [](const float* from) { return _mm_loadu_ps(from); };
-    load_columns(first, k, load, of_first);
-    load_columns(second, k, load, of_second);
-#pragma GCC unroll 4
-    for (int c = 0; c < 4; ++c) sums = _mm512_fmadd_ps(of_first[c], of_second[c], sums);
-  }
-  if (k < depth) {
-    const __mmask8 there = static_cast<__mmask8>((1u << (depth - k)) - 1u);
-    const auto load = [there](const float* from) { return _mm_maskz_loadu_ps(there, from); };
-    load_columns(first, k, load, of_first);
-    load_columns(second, k, load, of_second);
-    for (int64_t c = 0; k + c < depth; ++c) sums = _mm512_fmadd_ps(of_first[c], of_second[c], sums);
-  }
-  _mm512_storeu_ps(products, sums);
-}
-
-void pair_products(const PairProducts& args) {
-  for (int64_t begin = 0; begin < args.count; begin += kLanes) {
-    const int64_t count = args.count - begin < kLanes ? args.count - begin : kLanes;
-    const float *first[kLanes], *second[kLanes];
-    for (int64_t i = 0; i < kLanes; ++i) {
-      const int64_t pair = begin + (i < count ? i : 0);
-      first[i] = args.rows + args.first[pair] * args.depth;
-      second[i] = args.rows + args.second[pair] * args.depth;
-    }
-    alignas(64) float products[kLanes];
-    products_of_sixteen_pairs(args.depth, first, second, products);
-    memcpy(args.products + begin, products, static_cast<size_t>(count) * sizeof(float));
-  }
-}
-
 }  // namespace
 
 namespace amx {
 
-const ScreenOps& screen_table() {
+const ScreenOps* screen_table() {
   static constexpr ScreenOps kTable = {.pack_rows = pack<false>,
                                        .pack_latents = pack<true>,
                                        .upper_bounds = upper_bounds,
                                        .chosen_products = chosen_products,
                                        .pair_products = pair_products};
-  return kTable;
+  return &kTable;
 }
 
 }  // namespace amx

@@ -21,7 +21,8 @@ ScreenedWeights::ScreenedWeights(Memory& memory, std::string_view segment, int64
       precision_(precision),
       tiles_(memory, segment, {ScreenedRows::padded(latents) * depth_tiles() * kScreenDepth}),
       lengths_(memory, segment, {ScreenedRows::padded(latents)}),
-      errors_(memory, segment, {ScreenedRows::padded(latents)}) {}
+      errors_(memory, segment, {ScreenedRows::padded(latents)}),
+      scales_(memory, segment, {ScreenedRows::padded(latents)}) {}
 
 void ScreenedWeights::pack(Matrix<const float> weights, Isa isa, Stream&) {
   require(weights.shape[1] == depth_, "screened weights have the depth of their construction");
@@ -34,13 +35,14 @@ void ScreenedWeights::pack(Matrix<const float> weights, Isa isa, Stream&) {
 #pragma omp parallel for schedule(static)
   for (int64_t first = 0; first < ScreenedRows::padded(latents_); first += kScreenTile) {
     const int64_t count = std::clamp<int64_t>(latents_ - first, 0, kScreenTile);
-    RoundedLength lengths[kScreenTile] = {};
-    ops.pack_latents(weights.row(first), depth_, count, depth_,
-                     tiles_.data() + first / kScreenTile * tile_values, lengths);
+    RoundedVector vectors[kScreenTile] = {};
+    ops.pack_latents(weights.row(first), depth_, count, depth_, rounds,
+                     tiles_.data() + first / kScreenTile * tile_values, vectors);
     for (int64_t i = 0; i < kScreenTile; ++i) {
-      const ScreenMargin margin = margin_of_latent(lengths[i], rounds);
+      const ScreenMargin margin = margin_of_latent(vectors[i]);
       lengths_.data()[first + i] = margin.length;
       errors_.data()[first + i] = margin.error;
+      scales_.data()[first + i] = margin.scale;
     }
   }
 }
@@ -48,13 +50,15 @@ void ScreenedWeights::pack(Matrix<const float> weights, Isa isa, Stream&) {
 ScreenedRows::ScreenedRows(const ScreenedWeights& weights, Matrix<const float> x, Isa isa, uint16_t* tiles,
                            ScreenMargin* margins)
     : weights_(weights), x_(x), ops_(ops_of(isa)), tiles_(tiles), margins_(margins) {
+  const bool rounds = weights.precision() == Precision::kBF16;
   const int64_t depth = weights.depth(), tile_values = weights.depth_tiles() * kScreenTileBytes / 2;
   for (int64_t first = 0; first < padded(x.shape[0]); first += kScreenTile) {
     const int64_t count = std::clamp<int64_t>(x.shape[0] - first, 0, kScreenTile);
-    RoundedLength lengths[kScreenTile] = {};
-    ops_.pack_rows(x.row(first), depth, count, depth, tiles + first / kScreenTile * tile_values, lengths);
+    RoundedVector vectors[kScreenTile] = {};
+    ops_.pack_rows(x.row(first), depth, count, depth, rounds, tiles + first / kScreenTile * tile_values,
+                   vectors);
     for (int64_t r = 0; r < kScreenTile; ++r) {
-      margins[first + r] = margin_of_row(lengths[r], depth, weights.precision() == Precision::kBF16);
+      margins[first + r] = margin_of_row(vectors[r], depth);
     }
   }
 }
@@ -68,6 +72,7 @@ void ScreenedRows::upper_bounds(int64_t first, int64_t count, float* bounds, int
                      .row_margins = margins_,
                      .latent_lengths = weights_.lengths(first),
                      .latent_errors = weights_.errors(first),
+                     .latent_scales = weights_.scales(first),
                      .bounds = bounds,
                      .stride = stride});
 }

@@ -1,4 +1,5 @@
-// Encoder weights for screened selections: bf16 tiles with their margins, and the rows they were made from.
+// Encoder weights for screened selections: tiles of 16 bits with their margins, and the rows they were made
+// from.
 //
 // See kernels/screen.h. The weights themselves are borrowed: they must stay as they were packed for as long
 // as anything is encoded. Thread-safe for reading.
@@ -33,6 +34,7 @@ class ScreenedWeights {
   }
   [[nodiscard]] const float* lengths(int64_t first) const { return lengths_.data() + first; }
   [[nodiscard]] const float* errors(int64_t first) const { return errors_.data() + first; }
+  [[nodiscard]] const float* scales(int64_t first) const { return scales_.data() + first; }
   [[nodiscard]] const float* weights() const { return weights_; }
 
  private:
@@ -44,6 +46,7 @@ class ScreenedWeights {
   Tensor<uint16_t, 1> tiles_;       // [latents / 16, depth_tiles] tiles, latents padded to kScreenStep
   Tensor<float, 1> lengths_;        // [padded latents]
   Tensor<float, 1> errors_;         // [padded latents]
+  Tensor<float, 1> scales_;         // [padded latents]
 };
 
 // A block of rows packed for a screen. The buffers are the caller's. Not thread-safe.
