@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include "runtime/core/error.h"
-#include "runtime/device/cuda_memory.h"
+#include "runtime/device/cuda_devices.h"
 
 namespace orthant {
 
-int cuda_device_count() { return cuda::device_count(); }
+int cuda_device_count() {
+  return cuda::device_count();
+}
 
 Device device_from_name(std::string_view name, int local_rank) {
   if (name == "cpu") return kCpu;
@@ -19,7 +21,7 @@ Device device_from_name(std::string_view name, int local_rank) {
   if (count > 0) return {DeviceKind::kCuda, local_rank % count};
   if (name == "auto") return kCpu;
   throw Error(ExitCode::kDevice, {.problem = "no CUDA device is usable",
-                                  .why = "no driver, no device, or a build without CUDA",
+                                  .why = cuda::no_device_reason(),
                                   .suggestion = "Use --device=cpu."});
 }
 
