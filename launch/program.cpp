@@ -17,6 +17,7 @@
 #include "launch/result.h"
 #include "launch/verb.h"
 #include "launch/version.h"
+#include "runtime/comm/device_choice.h"
 #include "runtime/core/failure.h"
 #include "runtime/job/faults.h"
 #include "runtime/job/run_directory.h"
@@ -118,6 +119,19 @@ ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>
   }
 }
 
+// Collective.
+Device device_of(const Invocation& invocation) {
+  const std::string& asked = invocation.common.device();
+  const bool takes_cpu = !invocation.verb.runs_on_cuda && asked == "auto";
+  const Device device =
+      choose_device(takes_cpu ? "cpu" : asked, invocation.world.local_rank, *invocation.world.control);
+  if (device.kind == DeviceKind::kCpu || invocation.verb.runs_on_cuda) return device;
+  throw Error(ExitCode::kDevice,
+              {.problem = fmt::format("verb '{}' cannot compute on CUDA devices", invocation.verb.name),
+               .why = "it has no CUDA part",
+               .suggestion = "Use --device=cpu."});
+}
+
 ExitCode run_verb(const Request& request, World& world, const std::vector<std::string>& command_line) {
   const Verb& verb = *request.verb;
   Common common;
@@ -130,7 +144,7 @@ ExitCode run_verb(const Request& request, World& world, const std::vector<std::s
   request.config->copy_into(*invocation.own_fields);
   if (!verb.has_common_fields) return verb.run(invocation);
 
-  invocation.device = device_from_name(common.device(), world.local_rank);
+  invocation.device = device_of(invocation);
   invocation.threads = resolve_threads(common.threads(), world.local_size);
   omp_set_num_threads(invocation.threads);
   if (common.dry_run()) {
