@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/comm/environment_nccl.h"
 #include "runtime/job/host.h"
 #include "runtime/storage/file.h"
 
@@ -81,6 +82,14 @@ std::string wait_for_file(const std::string& path, std::chrono::milliseconds dea
 
 std::string nccl_version_text(int version) {
   return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+}
+
+std::vector<std::pair<std::string, std::string>> nccl_facts(const NcclApi& api) {
+  int version = 0;
+  check(api, api.get_version(version), "ncclGetVersion");
+  std::vector<std::pair<std::string, std::string>> facts = nccl_settings();
+  facts.emplace(facts.begin(), "version", nccl_version_text(version));
+  return facts;
 }
 
 void require_fitting_seats(std::span<const NcclSeat> seats) {

@@ -7,6 +7,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "runtime/comm/communicator_nccl.h"
 #include "runtime/comm/control_group.h"
@@ -18,6 +20,9 @@ inline constexpr int kOldestNccl = 21900;
 
 // "2.28.9" of 22809.
 [[nodiscard]] std::string nccl_version_text(int version);
+
+// What the bits of NCCL's sums may depend on, for run.json: its version and every setting, by name.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> nccl_facts(const NcclApi& api);
 
 // What a rank finds where it runs.
 struct NcclSeat {

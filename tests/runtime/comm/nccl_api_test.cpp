@@ -49,7 +49,8 @@ TEST(NcclApi, StartWithoutADeviceThrowsWithTheTextsOfNcclAndSixtyNine) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::kDevice) << error.what();
     const std::string text = error.what();
-    EXPECT_NE(text.find("NCCL does not start among 1 ranks (unhandled cuda error"), std::string::npos) << text;
+    EXPECT_NE(text.find("NCCL does not start among 1 ranks (unhandled cuda error"), std::string::npos)
+        << text;
     EXPECT_NE(text.find("CUDA driver"), std::string::npos) << "the last error of NCCL: " << text;
   }
 }

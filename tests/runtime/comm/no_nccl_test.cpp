@@ -13,7 +13,9 @@ TEST(NoNccl, SaysThatItIsNotConfigured) {
   EXPECT_NE(text.find("NCCL is not configured"), std::string::npos) << text;
 }
 
-TEST(NoNccl, TestsOfTheLibraryAreSkipped) { GTEST_SKIP() << "NCCL is not built in"; }
+TEST(NoNccl, TestsOfTheLibraryAreSkipped) {
+  GTEST_SKIP() << "NCCL is not built in";
+}
 
 }  // namespace
 }  // namespace orthant::testing
