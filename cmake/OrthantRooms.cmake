@@ -6,7 +6,6 @@
 #   *_cuda.cu, cuda_*.cpp or no_cuda_*.cpp, nccl_*.cpp or no_nccl*.cpp
 #                    link-time twins: the first where CUDA (NCCL) is built in, the last where not
 add_library(orthant_flags INTERFACE)
-target_compile_features(orthant_flags INTERFACE cxx_std_20)
 target_include_directories(orthant_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 target_compile_options(orthant_flags INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wnon-virtual-dtor;-Werror;-ffp-contract=off;-fno-math-errno>")
