@@ -1,3 +1,5 @@
+#include "runtime/comm/reduce_cuda.h"
+
 #include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
@@ -5,7 +7,6 @@
 #include <concepts>
 #include <type_traits>
 
-#include "runtime/comm/reduce_cuda.h"
 #include "runtime/core/error.h"
 #include "runtime/device/cuda_check.h"
 
