@@ -86,7 +86,8 @@ void NcclLink::check(Watchdog::Watch& watch, NcclStatus status) {
 }
 
 std::string NcclLink::why(NcclStatus status) {
-  const std::string last = api().last_error(comm_);
+  const std::lock_guard lock(calls_);
+  const std::string last = api().last_error(aborted_ ? nullptr : comm_);
   const std::string text = api().error_string(status);
   return last.empty() ? text : fmt::format("{}: {}", text, last);
 }

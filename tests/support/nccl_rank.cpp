@@ -186,7 +186,7 @@ class Rank {
 
 int run(const std::string& mode) {
   const int rank = number("ORTHANT_RANK"), size = number("ORTHANT_WORLD");
-  const Device device = cuda_device_of(ranks_share_gpus() ? 0 : rank, cuda_device_count());
+  const Device device = device_from_name("cuda", ranks_share_gpus() ? 0 : rank);
   Watchdog watchdog(rank, {.startup = kStartDeadline, .collective = kCollectiveDeadline}, OnDeadline::kExit);
   const NcclRank own{.api = &nccl_api(), .watchdog = &watchdog, .device = device.index};
   prepare_nccl_environment(rank);
