@@ -1,5 +1,6 @@
 // A block has one row of the codes: its threads add the decoder rows that the row's entries name, each for
 // its own columns, and its warps take the entries in turn for the products with the gradient.
+#include "kernels/codes.cuh"
 #include "kernels/decode_cuda.h"
 #include "kernels/row.cuh"
 
@@ -9,46 +10,23 @@ namespace {
 constexpr int kGroup = 4;  // decoder rows in flight
 
 struct SlicedCodes {
-  const int64_t* row_offsets;
-  const int32_t* latents;
-  const float* values;
+  CodesPointers all;
   const float* decoder;  // [local_latents, width]
   int64_t first_latent;
   int64_t last_latent;
   int64_t width;
 
   __device__ const float* decoder_row(int64_t entry) const {
-    return decoder + (latents[entry] - first_latent) * width;
+    return decoder + (all.latents[entry] - first_latent) * width;
   }
 };
 
 SlicedCodes sliced(const CodesView& codes, int64_t first_latent, Matrix<const float> decoder) {
-  return {codes.row_offsets.data,          codes.latents.data, codes.values.data, decoder.data, first_latent,
-          first_latent + decoder.shape[0], decoder.shape[1]};
-}
-
-struct Entries {
-  int64_t first;
-  int64_t last;
-};
-
-// The first entry of [first, last) whose latent is not below `bound`.
-__device__ int64_t lower_bound(const int32_t* latents, int64_t first, int64_t last, int64_t bound) {
-  while (first < last) {
-    const int64_t middle = first + (last - first) / 2;
-    if (latents[middle] < bound) {
-      first = middle + 1;
-    } else {
-      last = middle;
-    }
-  }
-  return first;
+  return {pointers_of(codes), decoder.data, first_latent, first_latent + decoder.shape[0], decoder.shape[1]};
 }
 
 __device__ Entries entries_of(const SlicedCodes& codes, int64_t row) {
-  const int64_t begin = codes.row_offsets[row], end = codes.row_offsets[row + 1];
-  const int64_t first = lower_bound(codes.latents, begin, end, codes.first_latent);
-  return {first, lower_bound(codes.latents, first, end, codes.last_latent)};
+  return row_entries(codes.all, row, codes.first_latent, codes.last_latent);
 }
 
 template <bool kWhole>
@@ -58,10 +36,10 @@ __device__ Four decoded_columns(const SlicedCodes& codes, Entries entries, int64
     Four rows[kGroup];
     for (int i = 0; i < kGroup; ++i)
       rows[i] = load_columns<kWhole>(codes.decoder_row(e + i), column, codes.width);
-    for (int i = 0; i < kGroup; ++i) sum = fused(codes.values[e + i], rows[i], sum);
+    for (int i = 0; i < kGroup; ++i) sum = fused(codes.all.values[e + i], rows[i], sum);
   }
   for (; e < entries.last; ++e) {
-    sum = fused(codes.values[e], load_columns<kWhole>(codes.decoder_row(e), column, codes.width), sum);
+    sum = fused(codes.all.values[e], load_columns<kWhole>(codes.decoder_row(e), column, codes.width), sum);
   }
   return sum;
 }
@@ -102,9 +80,9 @@ __device__ void store_value_gradients(const SlicedCodes& codes, int64_t row, con
                                       float* products) {
   const Entries entries = entries_of(codes, row);
   const int warps = static_cast<int>(blockDim.x) / kWarp;
-  const int64_t end = codes.row_offsets[row + 1];
-  for (int64_t e = codes.row_offsets[row] + threadIdx.x / kWarp; e < end; e += warps) {
-    const bool counts = e >= entries.first && e < entries.last && codes.values[e] > 0.0f;
+  const int64_t end = codes.all.row_offsets[row + 1];
+  for (int64_t e = codes.all.row_offsets[row] + threadIdx.x / kWarp; e < end; e += warps) {
+    const bool counts = e >= entries.first && e < entries.last && codes.all.values[e] > 0.0f;
     const float product = counts ? warp_dot<kWhole>(gradient, codes.decoder_row(e), codes.width) : 0.0f;
     if (threadIdx.x % kWarp == 0) products[e] = product;
   }

@@ -72,6 +72,11 @@ __device__ inline uint32_t warp_ballot(bool holds) {
   return __ballot_sync(0xffffffffu, holds);
 }
 
+// What the lanes of a warp wrote before is seen by all of them after it.
+__device__ inline void warp_barrier() {
+  __syncwarp();
+}
+
 // Four floats that are loaded and stored as one, at a multiple of 16 bytes.
 struct Four {
   float of[4];

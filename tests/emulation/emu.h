@@ -8,6 +8,7 @@
 // alignment. Not seen: races in device memory, the memory model, speed. Not thread-safe.
 #pragma once
 
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -44,7 +45,7 @@ enum class Order {
 struct Rules {
   Order order = Order::kAscending;
   uint64_t seed = 1;
-  bool without_barriers = false;  // __syncthreads() does nothing: what tests must notice
+  bool without_barriers = false;  // barriers do nothing: what tests must notice
 };
 
 struct Index3 {
@@ -100,6 +101,10 @@ class Machine {
     const uint64_t* slots = deposit(bits, site);
     return slots[source];
   }
+  void warp_barrier(std::source_location site) {
+    ++barriers_;
+    if (!rules.without_barriers) wait(State::kAtWarp, site);
+  }
   uint32_t ballot(bool holds, std::source_location site) {
     const uint64_t* slots = deposit(holds ? 1 : 0, site);
     uint32_t all = 0;
@@ -119,7 +124,9 @@ class Machine {
   enum class State { kReady, kAtBarrier, kAtWarp, kDone };
 
   struct Fiber {
-    ucontext_t context{};
+    ucontext_t context{};  // where it begins
+    jmp_buf position;      // where it stopped; a jump costs no system call, which swapcontext() does
+    bool has_begun = false;
     State state = State::kDone;
     std::source_location site;
     unsigned operations = 0;  // of its warp so far
@@ -196,6 +203,7 @@ class Machine {
       fiber.context.uc_stack.ss_size = kStack - kGuard;
       fiber.context.uc_link = nullptr;
       fiber.operations = 0;
+      fiber.has_begun = false;
       makecontext(&fiber.context, &Machine::enter, 0);
     }
     slots_.assign(count / kLanes * 2 * kLanes, 0);
@@ -233,7 +241,11 @@ class Machine {
     __sanitizer_start_switch_fiber(&own_fake_stack_, fiber.context.uc_stack.ss_sp,
                                    fiber.context.uc_stack.ss_size);
 #endif
-    swapcontext(&own_context_, &fiber.context);
+    if (_setjmp(own_position_) == 0) {
+      if (fiber.has_begun) _longjmp(fiber.position, 1);
+      fiber.has_begun = true;
+      setcontext(&fiber.context);
+    }
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(own_fake_stack_, nullptr, nullptr);
 #endif
@@ -245,7 +257,7 @@ class Machine {
     const bool ends = fiber.state == State::kDone;
     __sanitizer_start_switch_fiber(ends ? nullptr : &fiber.fake_stack, own_stack_, own_stack_size_);
 #endif
-    swapcontext(&fiber.context, &own_context_);
+    if (_setjmp(fiber.position) == 0) _longjmp(own_position_, 1);
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(fiber.fake_stack, &own_stack_, &own_stack_size_);
 #endif
@@ -342,7 +354,7 @@ class Machine {
   int running_ = 0;
   std::vector<Fiber> fibers_;
   char* stacks_ = nullptr;
-  ucontext_t own_context_{};
+  jmp_buf own_position_;
   std::vector<uint64_t> slots_;  // [warps, 2, kLanes]
   std::priority_queue<std::pair<uint64_t, int>, std::vector<std::pair<uint64_t, int>>, std::greater<>> ready_;
   std::exception_ptr failure_;

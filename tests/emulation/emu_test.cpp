@@ -131,9 +131,9 @@ TEST_F(Emulator, BlocksSumAndTheirBarriersCount) {
     return out;
   };
   EXPECT_TRUE(needs_its_barriers(work));
+  const std::vector<int> sums = work();
   for (size_t i = 0; i < in.size(); ++i) {
-    EXPECT_EQ(work()[i], (i < 1024 ? 1023 * 512 : 1023 * 512 + 1024 * 1024) + 1023 * 512);
-    if (i == 1030) break;
+    EXPECT_EQ(sums[i], (i < 1024 ? 1023 * 512 : 1023 * 512 + 1024 * 1024) + 1023 * 512) << i;
   }
 }
 

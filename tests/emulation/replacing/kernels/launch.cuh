@@ -68,6 +68,10 @@ inline uint32_t warp_ballot(bool holds, std::source_location site = std::source_
   return emulation::Machine::instance().ballot(holds, site);
 }
 
+inline void warp_barrier(std::source_location site = std::source_location::current()) {
+  emulation::Machine::instance().warp_barrier(site);
+}
+
 struct Four {
   float of[4];
 };
