@@ -1,18 +1,20 @@
-# orthant_room(NAME [PROTO] [ISA] LINK targets...): a static library of every source below NAME/.
+# orthant_room(NAME [PROTO] [ISA] [CUDA] LINK targets...): a static library of every source below NAME/; CUDA: one that
+# calls the CUDA runtime and NCCL from .cpp files.
 #   *.proto          generated, included as "NAME/.../file.pb.h"
 #   *_isa.cpp        compiled once per instruction set with ORTHANT_ISA set to its name
 #   *_amx.cpp        compiled for AVX-512 with tiles
 #   ref/*.cpp        the double-precision references: library orthant_NAME_ref, for tests and benchmarks
+#   *_cuda.cu, cuda_*.cpp or no_cuda_*.cpp, nccl_*.cpp or no_nccl*.cpp
+#                    link-time twins: the first where CUDA (NCCL) is built in, the last where not
 add_library(orthant_flags INTERFACE)
-target_compile_features(orthant_flags INTERFACE cxx_std_20)
 target_include_directories(orthant_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
-target_compile_options(orthant_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror
-                       -ffp-contract=off -fno-math-errno)
+target_compile_options(orthant_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wnon-virtual-dtor;-Werror;-ffp-contract=off;-fno-math-errno>")
 target_compile_definitions(orthant_flags INTERFACE FMT_HEADER_ONLY=1)
 if(ORTHANT_SANITIZE)
   # Instrumented code of std::regex looks uninitialised to GCC 12.
-  target_compile_options(orthant_flags INTERFACE -fsanitize=${ORTHANT_SANITIZE} -fno-omit-frame-pointer
-                         -Wno-maybe-uninitialized)
+  target_compile_options(orthant_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${ORTHANT_SANITIZE};-fno-omit-frame-pointer;-Wno-maybe-uninitialized>")
   target_link_options(orthant_flags INTERFACE -fsanitize=${ORTHANT_SANITIZE})
 endif()
 
@@ -32,10 +34,23 @@ function(orthant_protobuf target)
   endforeach()
 endfunction()
 
+# Leaves of a list of sources those of this build's twins.
+function(orthant_choose_twins list vendor is_built)
+  set(sources ${${list}})
+  if(is_built)
+    list(FILTER sources EXCLUDE REGEX "/no_${vendor}[^/]*$")
+  else()
+    list(FILTER sources EXCLUDE REGEX "/(${vendor}_[^/]*\\.cpp|[^/]*_${vendor}\\.cu)$")
+  endif()
+  set(${list} ${sources} PARENT_SCOPE)
+endfunction()
+
 function(orthant_room name)
-  cmake_parse_arguments(ROOM "PROTO;ISA" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ROOM "PROTO;ISA;CUDA" "" "LINK" ${ARGN})
   set(root ${CMAKE_SOURCE_DIR}/${name})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${root}/*.cpp)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${root}/*.cpp ${root}/*_cuda.cu)
+  orthant_choose_twins(sources cuda ${ORTHANT_HAS_CUDA})
+  orthant_choose_twins(sources nccl ${ORTHANT_HAS_NCCL})
   file(GLOB_RECURSE isa_sources CONFIGURE_DEPENDS ${root}/*_isa.cpp)
   file(GLOB_RECURSE amx_sources CONFIGURE_DEPENDS ${root}/*_amx.cpp)
   file(GLOB_RECURSE references CONFIGURE_DEPENDS ${root}/ref/*.cpp)
@@ -48,6 +63,13 @@ function(orthant_room name)
   file(WRITE ${CMAKE_BINARY_DIR}/generated/empty.cpp "")
   add_library(orthant_${name} STATIC ${sources} ${CMAKE_BINARY_DIR}/generated/empty.cpp)
   target_link_libraries(orthant_${name} PUBLIC orthant_flags ${ROOM_LINK} Threads::Threads)
+  # Private: no header outside the twins needs a vendor's.
+  if(ROOM_CUDA AND ORTHANT_HAS_CUDA)
+    target_link_libraries(orthant_${name} PRIVATE CUDA::cudart_static)
+  endif()
+  if(ROOM_CUDA AND ORTHANT_HAS_NCCL)
+    target_link_libraries(orthant_${name} PRIVATE NCCL::nccl)
+  endif()
   if(ROOM_ISA)
     add_library(orthant_${name}_ref STATIC ${references} ${CMAKE_BINARY_DIR}/generated/empty.cpp)
     target_link_libraries(orthant_${name}_ref PUBLIC orthant_${name})

@@ -46,7 +46,8 @@ void store_keys_values(const AttentionShape& shape, std::span<const AttentionSeq
 
 // out[r] = softmax(query[r] . keys / sqrt(head_dim)) . values over the keys at or before the row's position,
 // which must all be stored. `query`, `out` [batch rows, heads * head_dim]; `out` may be `query`. `workspace`
-// [threads * attention_workspace_floats]; as many threads are used as it has room for, at most OpenMP's.
+// [threads * attention_workspace_floats]; as many threads are used as it has room for, at most OpenMP's; on
+// CUDA it may be empty, and heads have at most 256 elements.
 void attention(const AttentionShape& shape, std::span<const AttentionSequence> sequences,
                Matrix<const float> query, Matrix<float> out, Vector<float> workspace, Stream& stream);
 

@@ -1,7 +1,7 @@
 #include "kernels/decode.h"
 
 #include "kernels/decode_cpu.h"
-#include "kernels/dispatch.h"
+#include "kernels/decode_cuda.h"
 
 namespace orthant::kernels {
 namespace {
@@ -20,7 +20,7 @@ bool has_shape(Matrix<const float> matrix, int64_t rows, int64_t columns) {
 }  // namespace
 
 void decode(CodesView codes, int64_t first_latent, Matrix<const float> decoder, DecodeStart start,
-            Vector<const float> bias, Matrix<float> out, Stream&) {
+            Vector<const float> bias, Matrix<float> out, Stream& stream) {
   check_slice(codes, first_latent, decoder);
   require(has_shape(out, codes.rows(), decoder.shape[1]), "out of decode is [rows, d_model]");
   require(start != DecodeStart::kBias || bias.shape[0] == out.shape[1], "bias of decode is [d_model]");
@@ -28,12 +28,12 @@ void decode(CodesView codes, int64_t first_latent, Matrix<const float> decoder, 
     case DeviceKind::kCpu:
       return cpu::decode(codes, first_latent, decoder, start, bias, out);
     case DeviceKind::kCuda:
-      throw_no_body("decode", out.device);
+      return cuda::decode(codes, first_latent, decoder, start, bias, out, stream);
   }
 }
 
 void reconstruction_error(Matrix<const float> input, Matrix<const float> reconstruction, float scale,
-                          Matrix<float> gradient, Vector<double> squared_error, Stream&) {
+                          Matrix<float> gradient, Vector<double> squared_error, Stream& stream) {
   require(input.shape == reconstruction.shape, "input and reconstruction have one shape");
   require(input.shape == gradient.shape, "input and gradient have one shape");
   require(squared_error.shape[0] == input.shape[0], "squared_error is [rows]");
@@ -41,12 +41,12 @@ void reconstruction_error(Matrix<const float> input, Matrix<const float> reconst
     case DeviceKind::kCpu:
       return cpu::reconstruction_error(input, reconstruction, scale, gradient, squared_error);
     case DeviceKind::kCuda:
-      throw_no_body("reconstruction_error", input.device);
+      return cuda::reconstruction_error(input, reconstruction, scale, gradient, squared_error, stream);
   }
 }
 
 void value_gradients(CodesView codes, int64_t first_latent, Matrix<const float> decoder,
-                     Matrix<const float> gradient, Vector<float> value_gradients, Stream&) {
+                     Matrix<const float> gradient, Vector<float> value_gradients, Stream& stream) {
   check_slice(codes, first_latent, decoder);
   require(has_shape(gradient, codes.rows(), decoder.shape[1]),
           "gradient of value_gradients is [rows, d_model]");
@@ -55,14 +55,14 @@ void value_gradients(CodesView codes, int64_t first_latent, Matrix<const float> 
       require(value_gradients.shape[0] >= codes.entries(), "value_gradients has room for every entry");
       return cpu::value_gradients(codes, first_latent, decoder, gradient, value_gradients);
     case DeviceKind::kCuda:
-      throw_no_body("value_gradients", decoder.device);
+      return cuda::value_gradients(codes, first_latent, decoder, gradient, value_gradients, stream);
   }
 }
 
 void decode_with_gradients(CodesView codes, int64_t first_latent, Matrix<const float> decoder,
                            Vector<const float> bias, Matrix<const float> input, float scale,
                            Matrix<float> gradient, Vector<double> squared_error,
-                           Vector<float> value_gradients, Stream&) {
+                           Vector<float> value_gradients, Stream& stream) {
   check_slice(codes, first_latent, decoder);
   require(has_shape(gradient, codes.rows(), decoder.shape[1]), "gradient of decode is [rows, d_model]");
   require(input.shape == gradient.shape, "input and gradient have one shape");
@@ -74,17 +74,18 @@ void decode_with_gradients(CodesView codes, int64_t first_latent, Matrix<const f
       return cpu::decode_with_gradients(codes, first_latent, decoder, bias, input, scale, gradient,
                                         squared_error, value_gradients);
     case DeviceKind::kCuda:
-      throw_no_body("decode_with_gradients", decoder.device);
+      return cuda::decode_with_gradients(codes, first_latent, decoder, bias, input, scale, gradient,
+                                         squared_error, value_gradients, stream);
   }
 }
 
-void column_sums(Matrix<const float> matrix, Vector<double> sums, Stream&) {
+void column_sums(Matrix<const float> matrix, Vector<double> sums, Stream& stream) {
   require(sums.shape[0] == matrix.shape[1], "sums of column_sums is [columns]");
   switch (matrix.device.kind) {
     case DeviceKind::kCpu:
       return cpu::column_sums(matrix, sums);
     case DeviceKind::kCuda:
-      throw_no_body("column_sums", matrix.device);
+      return cuda::column_sums(matrix, sums, stream);
   }
 }
 

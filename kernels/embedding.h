@@ -7,7 +7,7 @@
 namespace orthant::kernels {
 
 // out[r] = table[token_ids[r]]. `table` [vocabulary, d_model], `token_ids` [rows] in [0, vocabulary),
-// `out` [rows, d_model].
+// `out` [rows, d_model]. A token outside throws on the CPU; on CUDA its row is NaN.
 void embed(Matrix<const float> table, Vector<const int32_t> token_ids, Matrix<float> out, Stream& stream);
 
 }  // namespace orthant::kernels

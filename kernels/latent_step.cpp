@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "kernels/dispatch.h"
 #include "kernels/latent_step_cpu.h"
+#include "kernels/latent_step_cuda.h"
 
 namespace orthant::kernels {
 namespace {
@@ -64,30 +64,31 @@ void check_gradients(const LatentStepArgs& args, const LatentGradients& gradient
 
 }  // namespace
 
-void sort_by_latent(CodesView codes, int64_t first_latent, LatentOrderView order, Stream&) {
+void sort_by_latent(CodesView codes, int64_t first_latent, LatentOrderView order, Stream& stream) {
   require(order.offsets.shape[0] >= 1, "offsets of the order are [local_latents + 1]");
   require(first_latent >= 0, "first_latent is not negative");
   switch (order.offsets.device.kind) {
     case DeviceKind::kCpu:
       return cpu::sort_by_latent(codes, first_latent, order);
     case DeviceKind::kCuda:
-      throw_no_body("sort_by_latent", order.offsets.device);
+      return cuda::sort_by_latent(codes, first_latent, order, stream);
   }
 }
 
-void accumulate_latent_gradients(const LatentStepArgs& args, bool accumulate, LatentGradients out, Stream&) {
+void accumulate_latent_gradients(const LatentStepArgs& args, bool accumulate, LatentGradients out,
+                                 Stream& stream) {
   check_paths(args, latents_of(out));
   check_gradients(args, out);
   switch (args.input.device.kind) {
     case DeviceKind::kCpu:
       return cpu::accumulate_latent_gradients(args, accumulate, out);
     case DeviceKind::kCuda:
-      throw_no_body("accumulate_latent_gradients", args.input.device);
+      return cuda::accumulate_latent_gradients(args, accumulate, out, stream);
   }
 }
 
 void finish_latent_gradients(const LatentStepArgs& args, Matrix<const float> decoder,
-                             LatentGradients gradients, Stream&) {
+                             LatentGradients gradients, Stream& stream) {
   check_gradients(args, gradients);
   require(gradients.decoder.shape == decoder.shape, "decoder and its gradient have one shape");
   require(empty_or(args.decoder_penalty_gradient, decoder.shape[0], decoder.shape[1]),
@@ -96,12 +97,12 @@ void finish_latent_gradients(const LatentStepArgs& args, Matrix<const float> dec
     case DeviceKind::kCpu:
       return cpu::finish_latent_gradients(args, decoder, gradients);
     case DeviceKind::kCuda:
-      throw_no_body("finish_latent_gradients", decoder.device);
+      return cuda::finish_latent_gradients(args, decoder, gradients, stream);
   }
 }
 
 void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decoder, bool has_bias,
-                           Vector<double> squared_norms, Stream&) {
+                           Vector<double> squared_norms, Stream& stream) {
   check_paths(args, squared_norms.shape[0]);
   require(decoder.shape[0] == squared_norms.shape[0], "squared_norms is [local_latents]");
   require(decoder.shape[1] == args.input.shape[1], "decoder rows have the width of the input");
@@ -109,33 +110,33 @@ void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decod
     case DeviceKind::kCpu:
       return cpu::latent_gradient_norms(args, decoder, has_bias, squared_norms);
     case DeviceKind::kCuda:
-      throw_no_body("latent_gradient_norms", decoder.device);
+      return cuda::latent_gradient_norms(args, decoder, has_bias, squared_norms, stream);
   }
 }
 
-void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients, Stream&) {
+void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients, Stream& stream) {
   check_paths(args, bias_gradients.shape[0]);
   switch (bias_gradients.device.kind) {
     case DeviceKind::kCpu:
       return cpu::latent_bias_gradients(args, bias_gradients);
     case DeviceKind::kCuda:
-      throw_no_body("latent_bias_gradients", bias_gradients.device);
+      return cuda::latent_bias_gradients(args, bias_gradients, stream);
   }
 }
 
-void latent_step(const LatentStepArgs& args, LatentSlice slice, Stream&) {
+void latent_step(const LatentStepArgs& args, LatentSlice slice, Stream& stream) {
   check_paths(args, latents_of(slice));
   check_slice(args, slice);
   switch (args.input.device.kind) {
     case DeviceKind::kCpu:
       return cpu::latent_step(args, slice);
     case DeviceKind::kCuda:
-      throw_no_body("latent_step", args.input.device);
+      return cuda::latent_step(args, slice, stream);
   }
 }
 
 void latent_step_from_gradients(const LatentStepArgs& args, LatentGradients gradients, LatentSlice slice,
-                                Stream&) {
+                                Stream& stream) {
   check_slice(args, slice);
   require(slice.encoder.data == nullptr || gradients.encoder.shape == slice.encoder.shape,
           "encoder and its gradient have one shape");
@@ -147,12 +148,12 @@ void latent_step_from_gradients(const LatentStepArgs& args, LatentGradients grad
     case DeviceKind::kCpu:
       return cpu::latent_step_from_gradients(args, gradients, slice);
     case DeviceKind::kCuda:
-      throw_no_body("latent_step_from_gradients", args.input.device);
+      return cuda::latent_step_from_gradients(args, gradients, slice, stream);
   }
 }
 
 void adam_vector(const AdamConstants& adam, float gradient_scale, Vector<const float> gradient,
-                 Vector<float> parameter, Vector<float> m, Vector<float> v, Stream&) {
+                 Vector<float> parameter, Vector<float> m, Vector<float> v, Stream& stream) {
   require(adam.step >= 1, "steps of Adam count from 1");
   require(gradient.shape == parameter.shape && m.shape == parameter.shape && v.shape == parameter.shape,
           "gradient and moments have the shape of the parameter");
@@ -160,16 +161,16 @@ void adam_vector(const AdamConstants& adam, float gradient_scale, Vector<const f
     case DeviceKind::kCpu:
       return cpu::adam_vector(adam, gradient_scale, gradient, parameter, m, v);
     case DeviceKind::kCuda:
-      throw_no_body("adam_vector", parameter.device);
+      return cuda::adam_vector(adam, gradient_scale, gradient, parameter, m, v, stream);
   }
 }
 
-void normalize_rows(Matrix<float> matrix, Stream&) {
+void normalize_rows(Matrix<float> matrix, Stream& stream) {
   switch (matrix.device.kind) {
     case DeviceKind::kCpu:
       return cpu::normalize_rows(matrix);
     case DeviceKind::kCuda:
-      throw_no_body("normalize_rows", matrix.device);
+      return cuda::normalize_rows(matrix, stream);
   }
 }
 

@@ -33,7 +33,8 @@ class LatentOrder {
   Tensor<int64_t, 1> entries_;
 };
 
-// Counting sort of the entries whose latent lies in [first_latent, first_latent + local_latents).
+// Counting sort of the entries whose latent lies in [first_latent, first_latent + local_latents). On CUDA
+// entries beyond the room of the order are counted in `offsets` and left out.
 void sort_by_latent(CodesView codes, int64_t first_latent, LatentOrderView order, Stream& stream);
 
 // One set of codes that flowed through the decoder, with the gradient of what it reconstructed.

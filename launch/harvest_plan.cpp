@@ -85,8 +85,8 @@ void predict_harvest(const Harvest& config, int ranks_of_host, Memory& memory) {
   Memory counted = Memory::counting();
   (void)count(config, counted);
   memory.predict(counted);
-  refuse_beyond_host(
-      "this harvest", counted.allocated_bytes(), ranks_of_host,
+  refuse_beyond_room(
+      "this harvest", counted.allocated_bytes(), memory.device(), ranks_of_host,
       "Use more hosts or fewer ranks a host, or a smaller --context; `orthant plan harvest` with the "
       "same fields shows what takes the room.");
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "runtime/core/error.h"
-#include "runtime/device/host_memory.h"
 
 namespace orthant::launch {
 
@@ -14,15 +13,20 @@ std::string size_text(double bytes) {
   return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
 }
 
-void refuse_beyond_host(const std::string& what, int64_t bytes, int ranks, const std::string& suggestion) {
-  const int64_t available = available_host_bytes();
-  if (bytes <= available / ranks) return;
+void refuse_beyond_room(const std::string& what, int64_t bytes, Device device, int ranks,
+                        const std::string& suggestion) {
+  const bool is_host = device.kind == DeviceKind::kCpu;
+  const int sharers = is_host ? ranks : 1;
+  const int64_t available = available_bytes(device);
+  if (bytes <= available / sharers) return;
+  const std::string each = size_text(static_cast<double>(bytes));
   throw Error(ExitCode::kConfig,
-              {.problem = fmt::format("{} needs {} of memory on this host, which has {} left", what,
-                                      size_text(static_cast<double>(bytes) * ranks),
+              {.problem = fmt::format("{} needs {} of memory on {}, which has {} left", what,
+                                      size_text(static_cast<double>(bytes) * sharers),
+                                      is_host ? "this host" : to_string(device),
                                       size_text(static_cast<double>(available))),
-               .why = fmt::format("{} here, {}{}", ranks == 1 ? "one rank" : fmt::format("{} ranks", ranks),
-                                  size_text(static_cast<double>(bytes)), ranks == 1 ? "" : " each"),
+               .why = sharers == 1 ? fmt::format("one rank here, {}", each)
+                                   : fmt::format("{} ranks here, {} each", sharers, each),
                .suggestion = suggestion});
 }
 

@@ -17,6 +17,8 @@
 #include "launch/result.h"
 #include "launch/verb.h"
 #include "launch/version.h"
+#include "runtime/comm/device_choice.h"
+#include "runtime/comm/start_nccl.h"
 #include "runtime/core/failure.h"
 #include "runtime/job/faults.h"
 #include "runtime/job/run_directory.h"
@@ -95,6 +97,12 @@ bool is_renewed(const Verb& verb, const std::string& out) {
   return earlier != nullptr && *earlier == boost::json::value(verb.name);
 }
 
+boost::json::object nccl_record() {
+  boost::json::object record;
+  for (const auto& [name, value] : nccl_facts(nccl_api())) record[name] = value;
+  return record;
+}
+
 // Runs the verb in its run directory and records there how it ended.
 ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>& command_line) {
   const Common& common = invocation.common;
@@ -106,6 +114,7 @@ ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>
     return ExitCode::kDone;
   }
   invocation.run = run.get();
+  if (invocation.world.data->kind() == "nccl") run->record("nccl", nccl_record());
   invocation.world.control->set_flight_folder(run->file("log"));
   try {
     const ExitCode code = invocation.verb.run(invocation);
@@ -118,7 +127,21 @@ ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>
   }
 }
 
-ExitCode run_verb(const Request& request, World& world, const std::vector<std::string>& command_line) {
+// Collective.
+Device device_of(const Invocation& invocation) {
+  const std::string& asked = invocation.common.device();
+  const bool takes_cpu = !invocation.verb.runs_on_cuda && asked == "auto";
+  const Device device =
+      choose_device(takes_cpu ? "cpu" : asked, invocation.world.local_rank, *invocation.world.control);
+  if (device.kind == DeviceKind::kCpu || invocation.verb.runs_on_cuda) return device;
+  throw Error(ExitCode::kDevice,
+              {.problem = fmt::format("verb '{}' cannot compute on CUDA devices", invocation.verb.name),
+               .why = "it has no CUDA part",
+               .suggestion = "Use --device=cpu."});
+}
+
+ExitCode run_verb(const Request& request, MpiSession& session, World& world,
+                  const std::vector<std::string>& command_line) {
   const Verb& verb = *request.verb;
   Common common;
   if (verb.has_common_fields) request.config->copy_into(common);
@@ -130,13 +153,14 @@ ExitCode run_verb(const Request& request, World& world, const std::vector<std::s
   request.config->copy_into(*invocation.own_fields);
   if (!verb.has_common_fields) return verb.run(invocation);
 
-  invocation.device = device_from_name(common.device(), world.local_rank);
+  invocation.device = device_of(invocation);
   invocation.threads = resolve_threads(common.threads(), world.local_size);
   omp_set_num_threads(invocation.threads);
   if (common.dry_run()) {
     print_dry_run(invocation);
     return ExitCode::kDone;
   }
+  session.use_device(world, invocation.device);
   // The run directory in a file of the planned verb is that verb's, not the plan's.
   const bool has_out =
       common.has_out() && (verb.borrowed == nullptr || request.config->is_set_by_flag("out"));
@@ -149,14 +173,15 @@ ExitCode run_verb(const Request& request, World& world, const std::vector<std::s
   return verb.run(invocation);
 }
 
-ExitCode answer(const Request& request, World& world, const std::vector<std::string>& command_line) {
+ExitCode answer(const Request& request, MpiSession& session, World& world,
+                const std::vector<std::string>& command_line) {
   const bool prints = world.rank() == 0;
   if (request.version) {
     if (prints) write_output(version_text());
   } else if (request.help) {
     if (prints) write_output(request.verb == nullptr ? program_help() : verb_help(*request.verb));
   } else {
-    return run_verb(request, world, command_line);
+    return run_verb(request, session, world, command_line);
   }
   return ExitCode::kDone;
 }
@@ -177,7 +202,10 @@ int run_program(const std::vector<std::string>& arguments) {
     return run_ranks(session, [&](World world) {
       if (problem) std::rethrow_exception(problem);
       arm_faults_from_environment(world.rank());
-      return static_cast<int>(answer(*request, world, arguments));
+      const ExitCode code = answer(*request, session, world, arguments);
+      // A GPU may still be sending what its peers wait for.
+      if (world.data->device().kind == DeviceKind::kCuda) world.data->close();
+      return static_cast<int>(code);
     });
   } catch (const std::exception& exception) {
     const Failure failure = failure_of(exception);

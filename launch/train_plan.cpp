@@ -147,8 +147,8 @@ void predict_training(const Common& common, const Train& own, MeshShape mesh, in
   const sae::TrainerFootprint footprint = sae::trainer_footprint(config, d_model, mesh, rank);
   memory.predict(counted);
   for (const SegmentUse& use : footprint.segments) memory.predict(use.segment, use.allocated_bytes);
-  refuse_beyond_host("this training", counted.allocated_bytes() + footprint.memory_bytes, ranks_of_host,
-                     kSmaller);
+  refuse_beyond_room("this training", counted.allocated_bytes() + footprint.memory_bytes, memory.device(),
+                     ranks_of_host, kSmaller);
 }
 
 }  // namespace orthant::launch

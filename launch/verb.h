@@ -46,6 +46,8 @@ struct Verb {
   boost::json::object (*plan)(Invocation&) = nullptr;
   std::string (*plan_table)(const boost::json::value& plan) = nullptr;  // the plan for people
   bool has_common_fields = true;  // false: computes nothing (help, completion)
+  // Whether it computes on CUDA devices; false: on the CPU, whatever the host has.
+  bool runs_on_cuda = false;
   // Whether a repeated command works anew instead of printing the result it had: the verb reads what may have
   // changed since and is no part of its configuration.
   bool works_anew = false;

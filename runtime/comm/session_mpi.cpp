@@ -7,9 +7,11 @@
 #include <optional>
 #include <thread>
 
+#include "runtime/comm/environment_nccl.h"
 #include "runtime/comm/launcher.h"
 #include "runtime/comm/mpi_planes.h"
 #include "runtime/comm/self.h"
+#include "runtime/comm/start_nccl.h"
 #include "runtime/comm/world.h"
 #include "runtime/core/error.h"
 #include "runtime/core/failure.h"
@@ -107,6 +109,25 @@ World MpiSession::world() {
   check_mpi(MPI_Comm_size(host, &world.local_size), "MPI_Comm_size");
   check_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
   return world;
+}
+
+void MpiSession::use_device(World& world, Device device) {
+  if (device.kind == world.data->device().kind) return;
+  world.data->close();
+  if (world.size() == 1) {
+    world.data = make_self_communicator(device);
+    return;
+  }
+  NcclRank own{.watchdog = &state_->watchdog, .device = device.index};
+  own.progress = [group = state_->ending] {
+    int arrived = 0;
+    check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, group, &arrived, MPI_STATUS_IGNORE), "MPI_Iprobe");
+  };
+  agree(*world.control, "prepare NCCL", [&] {
+    own.api = &nccl_api();
+    prepare_nccl_environment(world.control->rank());
+  });
+  world.data = start_nccl(own, *world.control);
 }
 
 int MpiSession::finish(int code, const std::string& message) {

@@ -24,22 +24,29 @@ std::string to_string(const Operation& operation) {
                      name_of(operation.dtype), operation.group_size);
 }
 
-Watchdog::Watch::Watch(Watchdog& watchdog, const Operation& operation)
+Watchdog::Watch::Watch(Watchdog& watchdog, const Operation& operation, std::chrono::milliseconds grace)
     : watchdog_(watchdog), operation_(operation), deadline_(watchdog.deadline_) {
   const int64_t now = steady_now_ns();
   expiry_ns_ = now + nanoseconds(deadline_);
   sequence_ = watchdog.recorder_.begin(operation, now);
   watchdog.sequence_.store(sequence_, std::memory_order_relaxed);
-  watchdog.expiry_ns_.store(expiry_ns_, std::memory_order_release);
+  watchdog.expiry_ns_.store(expiry_ns_ + nanoseconds(grace), std::memory_order_release);
+}
+
+int64_t Watchdog::Watch::leave_open() {
+  watchdog_.expiry_ns_.store(0, std::memory_order_release);
+  is_left_open_ = true;
+  return sequence_;
 }
 
 Watchdog::Watch::~Watch() {
+  if (is_left_open_) return;
   watchdog_.expiry_ns_.store(0, std::memory_order_release);
   watchdog_.recorder_.end(sequence_, steady_now_ns());
 }
 
 Watchdog::Watchdog(int rank, Deadlines deadlines, OnDeadline on_deadline)
-    : deadlines_(deadlines), deadline_(deadlines.startup), recorder_(rank) {
+    : deadlines_(deadlines), deadline_(deadlines.startup), on_deadline_(on_deadline), recorder_(rank) {
   if (on_deadline == OnDeadline::kExit) thread_ = std::thread([this] { run(); });
 }
 

@@ -34,13 +34,16 @@ class Watchdog {
   // The operation is watched for as long as the object lives.
   class Watch {
    public:
-    Watch(Watchdog& watchdog, const Operation& operation);
+    Watch(Watchdog& watchdog, const Operation& operation, std::chrono::milliseconds grace = {});
     ~Watch();
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
     [[nodiscard]] const Operation& operation() const { return operation_; }
     [[nodiscard]] int64_t expiry_ns() const { return expiry_ns_; }  // steady clock
     [[nodiscard]] std::chrono::milliseconds deadline() const { return deadline_; }
+    // Stops watching and leaves the entry of the flight record open: the operation goes on after the call, or
+    // the caller ends the process by itself. Returns the entry's sequence number, for FlightRecorder::end().
+    int64_t leave_open();
 
    private:
     friend class Watchdog;
@@ -49,14 +52,20 @@ class Watchdog {
     std::chrono::milliseconds deadline_;
     int64_t sequence_;
     int64_t expiry_ns_;
+    bool is_left_open_ = false;
   };
-  [[nodiscard]] Watch watch(const Operation& operation) { return Watch(*this, operation); }
+  // With `grace` the thread of the watchdog acts so much after the deadline: for a rank that looks at the
+  // clock while it waits and ends in a better way than by being ended, unless it is stuck.
+  [[nodiscard]] Watch watch(const Operation& operation, std::chrono::milliseconds grace = {}) {
+    return Watch(*this, operation, grace);
+  }
 
   // Later operations have the deadline of collectives instead of that of the start.
   void end_startup() { deadline_ = deadlines_.collective; }
   // Later operations have `deadline`; returns the one before.
   std::chrono::milliseconds set_deadline(std::chrono::milliseconds deadline);
   [[nodiscard]] FlightRecorder& recorder() { return recorder_; }
+  [[nodiscard]] OnDeadline on_deadline() const { return on_deadline_; }
 
  private:
   void run();
@@ -64,6 +73,7 @@ class Watchdog {
 
   Deadlines deadlines_;
   std::chrono::milliseconds deadline_;
+  OnDeadline on_deadline_;
   FlightRecorder recorder_;
   std::atomic<int64_t> expiry_ns_{0};  // of the running operation; 0: none
   std::atomic<int64_t> sequence_{0};

@@ -108,7 +108,8 @@ void copy_bytes(void* into, Device into_device, const void* from, Device from_de
     std::memmove(into, from, static_cast<size_t>(bytes));
     return;
   }
-  cuda::copy(into, from, bytes);
+  const Device device = into_device.kind == DeviceKind::kCuda ? into_device : from_device;
+  cuda::copy(device.index, into, from, bytes);
 }
 
 void zero_bytes(void* into, Device device, int64_t bytes) {
@@ -117,7 +118,7 @@ void zero_bytes(void* into, Device device, int64_t bytes) {
     std::memset(into, 0, static_cast<size_t>(bytes));
     return;
   }
-  cuda::zero(into, bytes);
+  cuda::zero(device.index, into, bytes);
 }
 
 }  // namespace orthant

@@ -12,7 +12,8 @@ namespace orthant {
 class Buffer {
  public:
   Buffer() = default;
-  // Throws Error(kInternal) naming the size when the device has no such room; 0 bytes are allowed.
+  // Throws Error(kConfig) naming the size and what is left when the device has no such room; 0 bytes are
+  // allowed.
   Buffer(Device device, int64_t bytes);
   // Stands for `bytes` of the device and has none of its memory: an address range of the host that nobody may
   // read or write, or a null pointer where the range is too large. What a plan is made of.

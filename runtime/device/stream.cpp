@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "runtime/device/cuda_memory.h"
+#include "runtime/device/cuda_streams.h"
 
 namespace orthant {
 

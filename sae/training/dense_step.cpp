@@ -12,7 +12,7 @@ namespace orthant::sae {
 void Trainer::step_dense(StepReport& report) {
   const int64_t block = dense_block_rows(dictionary_.latents, own_rows_.count);
   encoded_products_ += own_rows_.count * sum_.slice().count;
-  double entries = 0.0;
+  int64_t entries = 0;
   latent_sparsity_.zero();
   find_sparsity_weights();
   if (penalty_gradient_.shape()[0] != 0) {
@@ -27,7 +27,7 @@ void Trainer::step_dense(StepReport& report) {
     const int64_t found =
         encoder_.above(exchange_.own(centred_.view()).rows(first, rows), dictionary_, 0.0f, codes_, stream_);
     require(found <= codes_.capacity(), "a dense block has room for every activation");
-    entries += static_cast<double>(found);
+    entries += found;
     const Matrix<float> reconstruction = reconstruction_.view().rows(first, rows);
     sum_.decode(codes_, dictionary_.decoder.view(), dictionary_.decoder_bias.view(), reconstruction, stream_);
     kernels::reconstruction_error(x, reconstruction, static_cast<float>(2.0 * error_share()), gradient,
@@ -41,10 +41,12 @@ void Trainer::step_dense(StepReport& report) {
     optimizer_.accumulate(args, first == 0, stream_);
     decoder_bias_gradient(args, first == 0);
   }
-  world_->data->all_reduce(&entries, 1, Dtype::kF64, ReduceOp::kSum, stream_);
-  report.l0 = entries / static_cast<double>(config_.batch_tokens);
+  world_->data->all_reduce(&entries, 1, Dtype::kI64, ReduceOp::kSum, stream_);
+  report.l0 = static_cast<double>(entries) / static_cast<double>(config_.batch_tokens);
   report.sparsity = sum_.total(latent_sparsity_.view(), stream_) / static_cast<double>(config_.batch_tokens);
-  grid_->data->all_reduce(&report.sparsity, 1, Dtype::kF64, ReduceOp::kSum, stream_);
+  if (grid_->data->size() > 1) {
+    grid_->data->all_reduce(&report.sparsity, 1, Dtype::kF64, ReduceOp::kSum, stream_);
+  }
   report.squared_error = batch_.total(stream_);
   report.reconstruction = report.squared_error * error_share();
   if (grid_->data->size() > 1) all_reduce(*grid_->data, dead_.marks(), ReduceOp::kMax, stream_);

@@ -257,7 +257,7 @@ class StepCalls {
       decode(std::min(block, rows_ - first));
       decoder_bias_gradient();
     }
-    world_.all_reduce(nullptr, 1, Dtype::kF64, ReduceOp::kSum, stream_);
+    world_.all_reduce(nullptr, 1, Dtype::kI64, ReduceOp::kSum, stream_);
     total_of_shards();
     replicas_.all_reduce(nullptr, 1, Dtype::kF64, ReduceOp::kSum, stream_);
     sum_rows();

@@ -59,6 +59,15 @@ int end_as(const std::string& mode, World world, const std::string& folder) {
   return sum_with(world);
 }
 
+// As a program does that was asked to compute on GPUs.
+int use_gpus(Deadlines deadlines) {
+  MpiSession session(deadlines);
+  return run_ranks(session, [&](World world) {
+    session.use_device(world, {DeviceKind::kCuda, 0});
+    return sum_with(world);
+  });
+}
+
 }  // namespace
 }  // namespace orthant
 
@@ -68,6 +77,7 @@ int main(int argc, char** argv) {
   orthant::install_stop_signals();
   const std::string mode = argv[1];
   const std::chrono::seconds deadline(mode == "one_throws" ? 20 : 1);
+  if (mode == "gpus") return orthant::use_gpus({});
   return orthant::run_ranks(
       Deadlines{.startup = std::chrono::seconds(20), .collective = deadline},
       [&](orthant::World world) { return orthant::end_as(mode, std::move(world), argv[2]); });

@@ -11,6 +11,9 @@
 #include <sstream>
 #include <string>
 
+#include "runtime/comm/nccl_api.h"
+#include "runtime/device/device.h"
+#include "tests/support/code_of.h"
 #include "tests/support/temp_dir.h"
 
 namespace orthant::testing {
@@ -127,6 +130,26 @@ TEST(MpiJob, AgreedErrorKeepsTheCodeOfTheFailingRank) {
   const Ended job = run_job(2, "agreed", folder);
   EXPECT_EQ(job.code, 74) << job.output;
   EXPECT_EQ(occurrences(job.output, "rank 1 failed to open the store: shard 1 is absent"), 1) << job.output;
+}
+
+TEST(MpiJob, RanksThatCannotBeGpusAllEndWithSixtyNine) {
+  if (cuda_device_count() > 0) GTEST_SKIP() << "this host has a GPU";
+  const TempDir folder;
+  const Ended job = run_job(2, "gpus", folder);
+  EXPECT_EQ(job.code, 69) << job.output;
+  EXPECT_EQ(occurrences(job.output, "orthant: rank 0 failed to "), 1) << job.output;
+  EXPECT_EQ(occurrences(job.output, "MPI_ABORT"), 0) << job.output;
+}
+
+TEST(MpiJob, InterfaceThatThereIsNotIsRefusedBeforeNcclStarts) {
+  if (code_of([] { (void)nccl_api(); }) != ExitCode::kDone) GTEST_SKIP() << "NCCL is not built in";
+  const TempDir folder;
+  ::setenv("NCCL_SOCKET_IFNAME", "nosuch0", 1);
+  const Ended job = run_job(2, "gpus", folder);
+  ::unsetenv("NCCL_SOCKET_IFNAME");
+  EXPECT_EQ(job.code, 78) << job.output;
+  EXPECT_EQ(occurrences(job.output, "rank 0 failed to prepare NCCL: NCCL_SOCKET_IFNAME=nosuch0 names no"), 1)
+      << job.output;
 }
 
 TEST(MpiJob, StopSignalToMpirunLetsItEndWithSeventyFive) {

@@ -48,6 +48,26 @@ TEST(Watchdog, LetsOperationsInTimePass) {
   }
 }
 
+TEST(Watchdog, LeavesTimeForARankThatLooksAtTheClockItself) {
+  Watchdog watchdog(0, {milliseconds(50), milliseconds(50)}, OnDeadline::kExit);
+  const auto watch = watchdog.watch({"wait"}, milliseconds(60000));
+  std::this_thread::sleep_for(milliseconds(250));
+  EXPECT_GT(steady_now_ns(), watch.expiry_ns());
+}
+
+TEST(Watchdog, OperationThatIsLeftOpenIsNotWatchedAndNotEnded) {
+  Watchdog watchdog(0, {milliseconds(50), milliseconds(50)}, OnDeadline::kExit);
+  int64_t sequence = 0;
+  {
+    auto watch = watchdog.watch({"all_reduce"});
+    sequence = watch.leave_open();
+    std::this_thread::sleep_for(milliseconds(250));
+  }
+  EXPECT_EQ(watchdog.recorder().entry(sequence).ended_ns, 0);
+  watchdog.recorder().end(sequence, 7);
+  EXPECT_EQ(watchdog.recorder().entry(sequence).ended_ns, 7);
+}
+
 TEST(FlightRecorder, KeepsTheNewestOperationsInOrder) {
   const testing::TempDir folder;
   const auto recorder = std::make_unique<FlightRecorder>(7);

@@ -1,3 +1,5 @@
+#include "kernels/attention.h"
+
 #include <omp.h>
 
 #include <algorithm>
@@ -5,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/attention.h"
+#include "kernels/transformer_cuda.h"
 #include "kernels/transformer_rows.h"
 
 namespace orthant::kernels {
@@ -166,12 +168,17 @@ int64_t attention_workspace_floats(const AttentionShape& shape) {
 }
 
 void store_keys_values(const AttentionShape& shape, std::span<const AttentionSequence> sequences,
-                       Matrix<const float> key, Matrix<const float> value, Stream&) {
+                       Matrix<const float> key, Matrix<const float> value, Stream& stream) {
   const int64_t width = shape.head_dim;
   const int64_t padded = padded_dim(shape);
   for (const AttentionSequence& sequence : sequences) {
     require(sequence.first_position + sequence.rows <= sequence.capacity,
             "the cache has room for the sequence");
+  }
+  if (key.device.kind == DeviceKind::kCuda) {
+    return cuda::store_keys_values(shape, sequences, key, value, stream);
+  }
+  for (const AttentionSequence& sequence : sequences) {
 #pragma omp parallel for schedule(static) if (sequence.rows > 64)
     for (int64_t row = 0; row < sequence.rows; ++row) {
       const int64_t position = sequence.first_position + row;
@@ -190,10 +197,11 @@ void store_keys_values(const AttentionShape& shape, std::span<const AttentionSeq
 }
 
 void attention(const AttentionShape& shape, std::span<const AttentionSequence> sequences,
-               Matrix<const float> query, Matrix<float> out, Vector<float> workspace, Stream&) {
+               Matrix<const float> query, Matrix<float> out, Vector<float> workspace, Stream& stream) {
   require(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0, "key-value heads divide the heads");
   require(query.shape == out.shape && query.shape[1] == shape.heads * shape.head_dim,
           "attention shapes agree");
+  if (query.device.kind == DeviceKind::kCuda) return cuda::attention(shape, sequences, query, out, stream);
   const int64_t scratch = attention_workspace_floats(shape);
   const int64_t threads = std::min<int64_t>(workspace.shape[0] / scratch, omp_get_max_threads());
   require(threads >= 1, "the attention workspace has room for a thread");

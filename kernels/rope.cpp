@@ -1,13 +1,16 @@
 #include "kernels/rope.h"
 
+#include "kernels/transformer_cuda.h"
+
 namespace orthant::kernels {
 
 void rotate_heads(Matrix<float> x, Vector<const int32_t> positions, Matrix<const float> cosines,
-                  Matrix<const float> sines, Stream&) {
+                  Matrix<const float> sines, Stream& stream) {
   const int64_t rows = x.shape[0];
   const int64_t half = cosines.shape[1];
   require(positions.shape[0] == rows && sines.shape == cosines.shape && x.shape[1] % (2 * half) == 0,
           "rope shapes agree");
+  if (x.device.kind == DeviceKind::kCuda) return cuda::rotate_heads(x, positions, cosines, sines, stream);
 #pragma omp parallel for schedule(static) if (rows * x.shape[1] > 65536)
   for (int64_t row = 0; row < rows; ++row) {
     const float* cosine = cosines.row(positions.data[row]);

@@ -1,7 +1,9 @@
+#include "kernels/log_softmax.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/log_softmax.h"
+#include "kernels/transformer_cuda.h"
 #include "kernels/vector.h"
 
 namespace orthant::kernels {
@@ -40,10 +42,13 @@ double row_divergence(const float* p, double p_log_sum, const float* q, double q
 
 }  // namespace
 
-void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector<int32_t> largest, Stream&) {
+void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector<int32_t> largest,
+                     Stream& stream) {
   const int64_t width = logits.shape[1];
   require(width >= 1 && log_sums.shape[0] == logits.shape[0] && largest.shape[0] == logits.shape[0],
           "log_normalizers shapes agree");
+  if (logits.device.kind == DeviceKind::kCuda)
+    return cuda::log_normalizers(logits, log_sums, largest, stream);
 #pragma omp parallel for schedule(static) if (logits.elements() > 16384)
   for (int64_t row = 0; row < logits.shape[0]; ++row) {
     const float* from = logits.row(row);
@@ -56,9 +61,12 @@ void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector
 
 void kl_divergence(Matrix<const float> p_logits, Vector<const double> p_log_sums,
                    Matrix<const float> q_logits, Vector<const double> q_log_sums, Vector<double> divergence,
-                   Stream&) {
+                   Stream& stream) {
   require(p_logits.shape == q_logits.shape && divergence.shape[0] == p_logits.shape[0],
           "kl_divergence shapes agree");
+  if (p_logits.device.kind == DeviceKind::kCuda) {
+    return cuda::kl_divergence(p_logits, p_log_sums, q_logits, q_log_sums, divergence, stream);
+  }
 #pragma omp parallel for schedule(static) if (p_logits.elements() > 16384)
   for (int64_t row = 0; row < p_logits.shape[0]; ++row) {
     divergence.data[row] = row_divergence(p_logits.row(row), p_log_sums.data[row], q_logits.row(row),

@@ -1,7 +1,9 @@
+#include "kernels/rms_norm.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/rms_norm.h"
+#include "kernels/transformer_cuda.h"
 
 namespace orthant::kernels {
 namespace {
@@ -27,10 +29,12 @@ double squared_norm(const float* x, int64_t width) {
 
 }  // namespace
 
-void rms_norm(Matrix<const float> x, Vector<const float> weight, float epsilon, Matrix<float> out, Stream&) {
+void rms_norm(Matrix<const float> x, Vector<const float> weight, float epsilon, Matrix<float> out,
+              Stream& stream) {
   const int64_t rows = x.shape[0];
   const int64_t width = x.shape[1];
   require(out.shape == x.shape && weight.shape[0] == width, "rms_norm shapes agree");
+  if (x.device.kind == DeviceKind::kCuda) return cuda::rms_norm(x, weight, epsilon, out, stream);
 #pragma omp parallel for schedule(static) if (rows * width > 65536)
   for (int64_t row = 0; row < rows; ++row) {
     const float* from = x.row(row);

@@ -1,0 +1,85 @@
+#include "runtime/device/cuda_memory.h"
+
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+
+#include "runtime/core/error.h"
+#include "runtime/device/cuda_check.h"
+#include "runtime/device/cuda_devices.h"
+
+namespace orthant::cuda {
+namespace {
+
+void use(int device) {
+  check(cudaSetDevice(device), fmt::format("choosing device {}", device));
+}
+
+void refuse_beyond_free(int device, int64_t bytes) {
+  const DeviceMemory memory = memory_of(device);
+  if (bytes <= memory.free_bytes) return;
+  throw Error(ExitCode::kConfig,
+              {.problem = fmt::format("cannot allocate {} bytes on device {}", bytes, device),
+               .why = fmt::format("it has {} of {} left", memory.free_bytes, memory.total_bytes),
+               .suggestion = "Use fewer latents, rows or tokens at a time, or spread the run over more "
+                             "devices; see `orthant plan`."});
+}
+
+bool has_pools(int device) {
+  int supported = 0;
+  check(cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, device),
+        fmt::format("asking what device {} can do", device));
+  return supported != 0;
+}
+
+}  // namespace
+
+void* allocate(int device, int64_t bytes) {
+  use(device);
+  refuse_beyond_free(device, bytes);
+  const auto size = static_cast<size_t>(bytes);
+  void* data = nullptr;
+  const auto doing = [&] { return fmt::format("allocating {} bytes on device {}", bytes, device); };
+  if (!has_pools(device)) {
+    check(cudaMalloc(&data, size), doing());
+    return data;
+  }
+  check(cudaMallocAsync(&data, size, cudaStreamLegacy), doing());
+  return data;
+}
+
+void release(int device, void* data) noexcept {
+  if (cudaSetDevice(device) == cudaSuccess && cudaFreeAsync(data, cudaStreamLegacy) == cudaSuccess) return;
+  // No pools, or a context that an earlier error left unusable.
+  cudaFree(data);
+  cudaGetLastError();
+}
+
+void copy(int device, void* into, const void* from, int64_t bytes) {
+  use(device);
+  const auto size = static_cast<size_t>(bytes);
+  check(cudaMemcpyAsync(into, from, size, cudaMemcpyDefault, cudaStreamLegacy),
+        fmt::format("copying {} bytes", bytes));
+  check(cudaStreamSynchronize(cudaStreamLegacy), fmt::format("copying {} bytes", bytes));
+}
+
+void zero(int device, void* into, int64_t bytes) {
+  use(device);
+  check(cudaMemsetAsync(into, 0, static_cast<size_t>(bytes), cudaStreamLegacy),
+        fmt::format("setting {} bytes to zero", bytes));
+  check(cudaStreamSynchronize(cudaStreamLegacy), fmt::format("setting {} bytes to zero", bytes));
+}
+
+void* allocate_pinned(int device, int64_t bytes) {
+  use(device);
+  void* data = nullptr;
+  check(cudaHostAlloc(&data, static_cast<size_t>(bytes), cudaHostAllocPortable),
+        fmt::format("allocating {} bytes of pinned host memory", bytes));
+  return data;
+}
+
+void release_pinned(void* data) noexcept {
+  cudaFreeHost(data);
+  cudaGetLastError();
+}
+
+}  // namespace orthant::cuda

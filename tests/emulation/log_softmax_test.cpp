@@ -1,0 +1,96 @@
+#include "kernels/ref/log_softmax.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/transformer_cuda.h"
+#include "tests/emulation/kernel_test.h"
+
+namespace orthant::kernels {
+namespace {
+
+using testing::DeviceArray;
+using testing::on_device;
+
+Tensor<float, 2> random_logits(int64_t rows, int64_t width, uint64_t seed) {
+  Tensor<float, 2> logits = testing::random_matrix(rows, width, seed);
+  for (float& x : logits.view().span()) x *= 8.0f;
+  return logits;
+}
+
+class LogSoftmaxKernel : public testing::KernelTest {
+ protected:
+  using Normalized = std::tuple<std::vector<double>, std::vector<int32_t>>;
+
+  Normalized normalized(const DeviceArray<float>& logits, int64_t width) {
+    const Matrix<float> matrix = logits.matrix(width);
+    const DeviceArray<double> log_sums(matrix.shape[0]);
+    const DeviceArray<int32_t> largest(matrix.shape[0]);
+    cuda::log_normalizers(matrix, log_sums.vector(), largest.vector(), stream_);
+    return {log_sums.values(), largest.values()};
+  }
+};
+
+TEST_F(LogSoftmaxKernel, NormalizersMatchTheReferenceOverOddShapes) {
+  for (const int64_t width : {1, 2, 33, 512, 513, 3001}) {
+    const Tensor<float, 2> logits = random_logits(3, width, 1);
+    const auto device = on_device(logits);
+    const auto work = [&] { return normalized(device, width); };
+    const auto [log_sums, largest] = testing::in_every_order(work);
+    const auto expected = ref::log_normalizers(logits.view());
+    for (size_t row = 0; row < 3; ++row) {
+      EXPECT_NEAR(log_sums[row], expected[row], 1e-6) << width;
+      const float* from = logits.view().row(static_cast<int64_t>(row));
+      EXPECT_EQ(largest[row], std::max_element(from, from + width) - from);
+    }
+    if (testing::can_leave_out_barriers()) {
+      EXPECT_TRUE(testing::needs_its_barriers(work));
+    }
+  }
+}
+
+TEST_F(LogSoftmaxKernel, TiesGoToTheLowestToken) {
+  for (const float rest : {-3.0f, -std::numeric_limits<float>::infinity()}) {
+    std::vector<float> logits(900, rest);
+    logits[37] = logits[41] = logits[600] = logits[899] = 2.0f;
+    const DeviceArray<float> device{std::span<const float>(logits)};
+    const auto found = testing::in_every_order([&] { return normalized(device, 900); });
+    EXPECT_EQ(std::get<1>(found)[0], 37);
+  }
+}
+
+TEST_F(LogSoftmaxKernel, HoldsForLargeLogits) {
+  const std::vector<float> logits = {30000.0f, 29999.0f, -30000.0f};
+  const DeviceArray<float> device{std::span<const float>(logits)};
+  EXPECT_NEAR(std::get<0>(normalized(device, 3))[0], 30000.0 + std::log1p(std::exp(-1.0)), 1e-6);
+}
+
+TEST_F(LogSoftmaxKernel, DivergenceMatchesTheReferenceAndIsZeroForEqualRows) {
+  for (const int64_t width : {1, 17, 1024, 3001}) {
+    const Tensor<float, 2> p = random_logits(2, width, 1), q = random_logits(2, width, 2);
+    const auto device_p = on_device(p), device_q = on_device(q);
+    const std::vector<double> p_values = std::get<0>(normalized(device_p, width)),
+                              q_values = std::get<0>(normalized(device_q, width));
+    const DeviceArray<double> p_sums{std::span<const double>(p_values)},
+        q_sums{std::span<const double>(q_values)};
+    const std::vector<double> found = testing::in_every_order([&] {
+      const DeviceArray<double> divergence(2);
+      cuda::kl_divergence(device_p.matrix(width), p_sums.vector(), device_q.matrix(width), q_sums.vector(),
+                          divergence.vector(), stream_);
+      return divergence.values();
+    });
+    const auto expected = ref::kl_divergence(p.view(), q.view());
+    for (size_t row = 0; row < 2; ++row) {
+      EXPECT_NEAR(found[row], expected[row], 1e-5 * (1.0 + expected[row])) << width;
+    }
+    const DeviceArray<double> same(2);
+    cuda::kl_divergence(device_p.matrix(width), p_sums.vector(), device_p.matrix(width), p_sums.vector(),
+                        same.vector(), stream_);
+    EXPECT_EQ(same.values()[0], 0.0);
+  }
+}
+
+}  // namespace
+}  // namespace orthant::kernels
