@@ -56,9 +56,9 @@ if(ORTHANT_HAS_CUDA)
   set(CMAKE_CUDA_STANDARD 20)
   # Products and sums are fused only where the source says so, as on the CPU. 554 overlooks the constraint of a
   # conversion (View).
-  target_compile_options(orthant_flags INTERFACE
-    "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;--Werror=all-warnings,cross-execution-space-call;--diag-suppress=554>"
-    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fno-math-errno>")
+  set(ORTHANT_CUDA_OPTIONS --fmad=false --Werror=all-warnings,cross-execution-space-call --diag-suppress=554
+      -Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fno-math-errno)
+  target_compile_options(orthant_flags INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:${ORTHANT_CUDA_OPTIONS}>")
 
   find_path(NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
   find_library(NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR})

@@ -1,4 +1,4 @@
-# orthant_kernel_tests(): the tests of tests/emulation in two binaries.
+# orthant_kernel_tests(): the tests of tests/emulation in two binaries, and what ptxas says of the kernels.
 #   test_emulation   compiles kernels/*_cuda.cu as C++ and runs them on fibers; on any host, without a CUDA Toolkit
 #   test_cuda        runs the kernels on a device; each test is skipped, with the reason, where there is none
 function(orthant_kernel_tests)
@@ -23,4 +23,16 @@ function(orthant_kernel_tests)
     gtest_discover_tests(test_cuda TEST_PREFIX cuda. DISCOVERY_TIMEOUT 60
                          PROPERTIES LABELS cuda TIMEOUT 600 RESOURCE_LOCK gpu)
   endif()
+
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  set(scripts ${CMAKE_SOURCE_DIR}/tests/cuda_build)
+  set(nvcc "")
+  if(ORTHANT_HAS_CUDA)
+    set(nvcc ${CMAKE_CUDA_COMPILER})
+  endif()
+  add_test(NAME cuda_build.spills
+           COMMAND ${Python3_EXECUTABLE} -B ${scripts}/ptxas.py "${nvcc}" ${CMAKE_SOURCE_DIR}/kernels -arch=sm_90
+                   -O3 -std=c++20 ${ORTHANT_CUDA_OPTIONS} -I${CMAKE_SOURCE_DIR} -I${CMAKE_BINARY_DIR}/generated)
+  add_test(NAME cuda_build.ptxas COMMAND ${Python3_EXECUTABLE} -B ${scripts}/ptxas_test.py WORKING_DIRECTORY ${scripts})
+  set_tests_properties(cuda_build.spills cuda_build.ptxas PROPERTIES LABELS cuda_build SKIP_RETURN_CODE 77 TIMEOUT 600)
 endfunction()

@@ -24,7 +24,7 @@ struct SequenceBatch {
 
 // One row of the batch.
 struct BatchRow {
-  AttentionSequence sequence;
+  int sequence;      // in the batch
   int64_t index;     // in the matrices
   int64_t position;  // in the sequence
 };
@@ -33,42 +33,51 @@ __device__ BatchRow row_at(const SequenceBatch& batch, int64_t number) {
   int s = 0;
   while (batch.rows_before[s + 1] <= number) ++s;
   const int64_t row = number - batch.rows_before[s];
-  return {batch.of[s], batch.of[s].first_row + row, batch.of[s].first_position + row};
+  return {s, batch.of[s].first_row + row, batch.of[s].first_position + row};
 }
 
 struct CacheShape {
-  int64_t heads;
-  int64_t kv_heads;
-  int64_t width;   // of a head
-  int64_t padded;  // of a head's values
+  int heads;
+  int kv_heads;
+  int width;   // of a head
+  int padded;  // of a head's values
 };
 
 CacheShape cache_shape(const AttentionShape& shape) {
   const int64_t padded = (shape.head_dim + kValuePadding - 1) / kValuePadding * kValuePadding;
-  return {shape.heads, shape.kv_heads, shape.head_dim, padded};
+  return {static_cast<int>(shape.heads), static_cast<int>(shape.kv_heads), static_cast<int>(shape.head_dim),
+          static_cast<int>(padded)};
 }
 
-// The first element of the key at `position`; the next ones are kKeyPanel apart.
-__device__ float* key_at(const AttentionSequence& sequence, const CacheShape& shape, int64_t kv_head,
-                         int64_t position) {
-  return sequence.keys + kv_head * sequence.capacity * shape.width +
-         position / kKeyPanel * kKeyPanel * shape.width + position % kKeyPanel;
-}
+// Keys and values of one head of a sequence.
+struct HeadCache {
+  float* keys;
+  float* values;
+  int width;
+  int padded;
 
-__device__ float* value_at(const AttentionSequence& sequence, const CacheShape& shape, int64_t kv_head,
-                           int64_t position) {
-  return sequence.values + (kv_head * sequence.capacity + position) * shape.padded;
+  // The first element of a key; the next ones are kKeyPanel apart.
+  __device__ float* key(int64_t position) const {
+    return keys + position / kKeyPanel * kKeyPanel * width + position % kKeyPanel;
+  }
+  __device__ float* value(int64_t position) const { return values + position * padded; }
+};
+
+__device__ HeadCache head_cache(const AttentionSequence& sequence, const CacheShape& shape, int kv_head) {
+  return {sequence.keys + kv_head * sequence.capacity * shape.width,
+          sequence.values + kv_head * sequence.capacity * shape.padded, shape.width, shape.padded};
 }
 
 __global__ void store_row(SequenceBatch batch, CacheShape shape, const float* keys, const float* values) {
   const BatchRow row = row_at(batch, blockIdx.x);
   const int64_t first = row.index * shape.kv_heads * shape.width;
-  for (int64_t i = threadIdx.x; i < shape.kv_heads * shape.padded; i += blockDim.x) {
-    const int64_t head = i / shape.padded, column = i % shape.padded;
+  for (int i = static_cast<int>(threadIdx.x); i < shape.kv_heads * shape.padded; i += kStoreThreads) {
+    const int head = i / shape.padded, column = i % shape.padded;
+    const HeadCache cache = head_cache(batch.of[row.sequence], shape, head);
     const int64_t from = first + head * shape.width + column;
     const bool is_padding = column >= shape.width;
-    value_at(row.sequence, shape, head, row.position)[column] = is_padding ? 0.0f : values[from];
-    if (!is_padding) key_at(row.sequence, shape, head, row.position)[column * kKeyPanel] = keys[from];
+    cache.value(row.position)[column] = is_padding ? 0.0f : values[from];
+    if (!is_padding) cache.key(row.position)[column * kKeyPanel] = keys[from];
   }
 }
 
@@ -90,15 +99,15 @@ struct SoftmaxSums {
 
 // Adds keys [first, first + 32) up to `position`.
 template <int kColumns>
-__device__ void add_keys(const AttentionSequence& sequence, const CacheShape& shape, int64_t kv_head,
-                         const float* query, int64_t first, int64_t position, SoftmaxSums<kColumns>& sums) {
+__device__ void add_keys(const HeadCache& cache, const float* query, int64_t first, int64_t position,
+                         SoftmaxSums<kColumns>& sums) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const bool is_visible = first + lane <= position;
   float score = -INFINITY;
   if (is_visible) {
-    const float* key = key_at(sequence, shape, kv_head, first + lane);
+    const float* key = cache.key(first + lane);
     score = 0.0f;
-    for (int64_t i = 0; i < shape.width; ++i) score = fmaf(query[i], key[i * kKeyPanel], score);
+    for (int i = 0; i < cache.width; ++i) score = fmaf(query[i], key[i * kKeyPanel], score);
   }
   const float best = warp_max(score);
   const float top = best > sums.top ? best : sums.top;
@@ -109,37 +118,42 @@ __device__ void add_keys(const AttentionSequence& sequence, const CacheShape& sh
   for (int c = 0; c < kColumns; ++c) sums.columns[c] *= factor;
   const int64_t left = position + 1 - first;
   const int keys = left < kWarp ? static_cast<int>(left) : kWarp;
-  for (int j = 0; j < keys; ++j) {
+  const float* value = cache.value(first);
+  for (int j = 0; j < keys; ++j, value += cache.padded) {
     const float shared_weight = warp_shuffle(weight, j);
-    const float* value = value_at(sequence, shape, kv_head, first + j);
     for (int c = 0; c < kColumns; ++c) {
-      const int64_t column = lane + c * kWarp;
-      if (column < shape.padded) sums.columns[c] = fmaf(shared_weight, value[column], sums.columns[c]);
+      const int column = lane + c * kWarp;
+      if (column < cache.padded) sums.columns[c] = fmaf(shared_weight, value[column], sums.columns[c]);
     }
   }
+}
+
+// Blocks for the heads of a row.
+ORTHANT_HOST_DEVICE unsigned blocks_of_heads(int heads) {
+  return static_cast<unsigned>((heads + kWarps - 1) / kWarps);
 }
 
 template <int kColumns>
 __global__ void __launch_bounds__(kWarps* kWarp)
     attend(SequenceBatch batch, CacheShape shape, float scale, const float* queries, float* out) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
-  const int64_t number = static_cast<int64_t>(blockIdx.x) * kWarps + warp;
-  if (number >= batch.rows_before[batch.count] * shape.heads) return;
-  const BatchRow row = row_at(batch, number / shape.heads);
-  const int64_t head = number % shape.heads;
-  const int64_t kv_head = head / (shape.heads / shape.kv_heads);
+  const unsigned head_blocks = blocks_of_heads(shape.heads);
+  const int head = static_cast<int>(blockIdx.x % head_blocks) * kWarps + warp;
+  if (head >= shape.heads) return;
+  const BatchRow row = row_at(batch, blockIdx.x / head_blocks);
+  const HeadCache cache = head_cache(batch.of[row.sequence], shape, head / (shape.heads / shape.kv_heads));
   const int64_t at = (row.index * shape.heads + head) * shape.width;
   float* query = dynamic_shared<float>() + warp * shape.width;
-  for (int64_t i = lane; i < shape.width; i += kWarp) query[i] = queries[at + i] * scale;
+  for (int i = lane; i < shape.width; i += kWarp) query[i] = queries[at + i] * scale;
   warp_barrier();
   SoftmaxSums<kColumns> sums{-INFINITY, 0.0f, {}};
   for (int64_t first = 0; first <= row.position; first += kWarp) {
-    add_keys(row.sequence, shape, kv_head, query, first, row.position, sums);
+    add_keys(cache, query, first, row.position, sums);
   }
-  const float total = warp_sum(sums.weights);
+  const float inverse = 1.0f / warp_sum(sums.weights);
   for (int c = 0; c < kColumns; ++c) {
-    const int64_t column = lane + c * kWarp;
-    if (column < shape.width) out[at + column] = sums.columns[c] / total;
+    const int column = lane + c * kWarp;
+    if (column < shape.width) out[at + column] = sums.columns[c] * inverse;
   }
 }
 
@@ -180,7 +194,7 @@ void attention(const AttentionShape& shape, std::span<const AttentionSequence> s
   const CacheShape cache = cache_shape(shape);
   in_batches(sequences, [&](const SequenceBatch& batch, int64_t rows) {
     launch(kernel_for(cache.padded),
-           {.blocks = (rows * shape.heads + kWarps - 1) / kWarps,
+           {.blocks = rows * blocks_of_heads(cache.heads),
             .threads = kWarps * kWarp,
             .shared_bytes = kWarps * shape.head_dim * static_cast<int64_t>(sizeof(float))},
            stream, batch, cache, scale, query.data, out.data);

@@ -1,12 +1,14 @@
 // What tests of kernels share: arrays where the kernels run, with margins that nobody may write, and the skip
-// where there is no device.
+// where there is no device, a failure with ORTHANT_TEST_STRICT=1.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/codes.h"
@@ -83,7 +85,11 @@ struct DeviceCodes {
 class KernelTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (const std::string reason = no_kernels_reason(); !reason.empty()) GTEST_SKIP() << reason;
+    if (const std::string reason = no_kernels_reason(); !reason.empty()) {
+      const char* strict = std::getenv("ORTHANT_TEST_STRICT");
+      if (strict != nullptr && std::string(strict) == "1") FAIL() << reason;
+      GTEST_SKIP() << reason;
+    }
     stream_ = Stream(kernel_device());
   }
   Stream stream_;

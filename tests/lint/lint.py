@@ -2,7 +2,7 @@
 """Checks of the source tree that no compiler makes: lint.py SOURCE_DIR.
 
 Rooms include only what is below them; mpi.h and CUDA headers stay where they belong; a source includes its own header
-first, which shows that the header compiles alone; no file grows too long.
+first, which shows that the header compiles alone; kernels use only what their emulation has; no file grows too long.
 """
 import pathlib
 import re
@@ -21,6 +21,9 @@ BELOW = {
 KERNELS_RUNTIME = {"core", "device"}
 SOURCES = {".h", ".cpp", ".cu", ".cuh"}
 LONGEST_FILE = 600
+# What a kernel file leaves to kernels/launch.cuh, or does without: sums in no fixed order, code that no host can run.
+LAUNCH_HEADER = pathlib.PurePath("kernels/launch.cuh")
+NOT_IN_KERNELS = re.compile(r"<<<|\b__shared__\b|\b__shfl|\b__ballot|\b__syncwarp|\batomic\w*|\basm\b|\bprintf\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
 
@@ -37,6 +40,9 @@ def problems_of(path: pathlib.PurePath, text: str, has_own_header: bool = False)
     if has_own_header and includes[:1] != [own_header]:
         found.append(f"{path}: does not include {own_header} first")
     for number, line in enumerate(lines, 1):
+        is_kernel = path.suffix in {".cu", ".cuh"} and path.parts[0] == "kernels" and path != LAUNCH_HEADER
+        if is_kernel and (forbidden := NOT_IN_KERNELS.search(line.split("//")[0])):
+            found.append(f"{path}:{number}: uses {forbidden.group(0)}, which only kernels/launch.cuh may (or nobody)")
         match = INCLUDE.match(line)
         if match is None:
             continue

@@ -25,6 +25,14 @@ class LintTest(unittest.TestCase):
         self.assertTrue(check("kernels/a.cpp", "#include <cuda_runtime.h>"))
         self.assertFalse(check("kernels/a_cuda.cu", "#include <cuda_runtime.h>"))
 
+    def test_kernels(self):
+        for text in ["f<<<1, 2>>>();", "__shared__ int x;", "atomicAdd(p, 1.0f);", 'asm("nop");', "__shfl_sync(m, v, 0);"]:
+            self.assertTrue(check("kernels/a_cuda.cu", text), text)
+            self.assertTrue(check("kernels/a.cuh", text), text)
+            self.assertFalse(check("kernels/a.cpp", text), text)
+        self.assertFalse(check("kernels/launch.cuh", "__shared__ int x;"))
+        self.assertFalse(check("kernels/a_cuda.cu", "__syncthreads();  // no atomics"))
+
     def test_files(self):
         self.assertTrue(check("sae/a.cpp", "\n" * 601))
         self.assertTrue(check("sae/a.h", "int x;"))
