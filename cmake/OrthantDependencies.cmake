@@ -17,7 +17,6 @@ function(orthant_import name header library)
                         INTERFACE_INCLUDE_DIRECTORIES ${${id}_INCLUDE})
 endfunction()
 
-orthant_import(DNNL::dnnl dnnl.hpp dnnl)
 orthant_import(PCRE2::pcre2-8 pcre2.h pcre2-8)
 # Header-only use: XXH_INLINE_ALL.
 find_path(XXHASH_INCLUDE xxhash.h REQUIRED)

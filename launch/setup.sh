@@ -25,9 +25,9 @@ while [ $# -gt 0 ]; do
 done
 
 packages=(cmake ninja-build g++ ccache mold git python3 openmpi-bin libopenmpi-dev libprotobuf-dev protobuf-compiler
-          libboost-json1.81-dev libboost-program-options1.81-dev libdnnl-dev libeigen3-dev libxxhash-dev libfmt-dev libpcre2-dev
+          libboost-json1.81-dev libboost-program-options1.81-dev libeigen3-dev libxxhash-dev libfmt-dev libpcre2-dev
           libssl-dev)
-[ "$program_only" = ON ] || packages+=(libgtest-dev libgmock-dev)
+[ "$program_only" = ON ] || packages+=(libgtest-dev libgmock-dev libdnnl-dev)
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 
 missing=()
