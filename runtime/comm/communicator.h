@@ -5,8 +5,8 @@
 // on memory of a GPU when its stream has come that far, which wait() waits for. Sums are formed in an order
 // that depends only on the group size (over NCCL: communicator_nccl.h). bf16 and f16 are summed in f32 and
 // rounded once. Every wait has a deadline: a rank that waits longer ends the process with exit code 71 (of
-// thread ranks: throws Error(kPeer)), naming the operation. Used by one thread at a time; abort() may be called
-// from any thread.
+// thread ranks: throws Error(kPeer)), naming the operation. Used by one thread at a time; abort() may be
+// called from any thread.
 #pragma once
 
 #include <cstdint>
@@ -69,8 +69,8 @@ class Communicator {
   virtual void shift(const void* send, void* receive, int64_t elements, Dtype dtype, int distance,
                      Stream& stream) = 0;
 
-  // Local. Returns when all work on `stream` is done. Where a group of GPUs has work on it, the host waits here
-  // and not in Stream::synchronize(), which would wait forever for a rank that is lost.
+  // Local. Returns when all work on `stream` is done. Where a group of GPUs has work on it, the host waits
+  // here and not in Stream::synchronize(), which would wait forever for a rank that is lost.
   virtual void wait(Stream& stream) { stream.synchronize(); }
 
   // Collective. Ranks of equal `color` form a group, ordered by `key`, then by rank.

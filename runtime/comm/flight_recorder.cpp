@@ -52,6 +52,7 @@ int64_t FlightRecorder::begin(const Operation& operation, int64_t now_ns) {
 }
 
 void FlightRecorder::end(int64_t sequence, int64_t now_ns) {
+  if (begun_.load(std::memory_order_relaxed) - sequence > kEntries) return;
   ring_[static_cast<size_t>(sequence % kEntries)].ended_ns = now_ns;
 }
 

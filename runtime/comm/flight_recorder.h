@@ -39,6 +39,7 @@ class FlightRecorder {
 
   // Returns the operation's sequence number, counted from 0.
   int64_t begin(const Operation& operation, int64_t now_ns);
+  // Does nothing when the ring has gone around since.
   void end(int64_t sequence, int64_t now_ns);
   [[nodiscard]] const FlightEntry& entry(int64_t sequence) const;
 

@@ -100,7 +100,7 @@ class NcclLink {
   NcclComm* made_ = nullptr;  // written by NCCL while a split is under way
   std::deque<Pending> pending_;
   std::vector<void*> events_;  // that nobody waits for
-  std::timed_mutex calls_;     // held during every call to NCCL, so that abort() overlaps none
+  std::mutex calls_;           // held during every call to NCCL, so that abort() overlaps none
   std::atomic<bool> aborted_{false};
   std::atomic<bool> closed_{false};
 };

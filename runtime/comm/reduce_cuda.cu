@@ -1,5 +1,3 @@
-#include "runtime/comm/reduce_cuda.h"
-
 #include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
@@ -7,6 +5,7 @@
 #include <concepts>
 #include <type_traits>
 
+#include "runtime/comm/reduce_cuda.h"
 #include "runtime/core/error.h"
 #include "runtime/device/cuda_check.h"
 

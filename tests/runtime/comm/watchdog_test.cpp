@@ -68,6 +68,13 @@ TEST(Watchdog, OperationThatIsLeftOpenIsNotWatchedAndNotEnded) {
   EXPECT_EQ(watchdog.recorder().entry(sequence).ended_ns, 7);
 }
 
+TEST(FlightRecorder, LateEndLeavesTheEntryThatTookItsPlace) {
+  const auto recorder = std::make_unique<FlightRecorder>(0);
+  for (int64_t i = 0; i <= FlightRecorder::kEntries; ++i) recorder->begin({"shift"}, i);
+  recorder->end(0, 9);
+  EXPECT_EQ(recorder->entry(FlightRecorder::kEntries).ended_ns, 0);
+}
+
 TEST(FlightRecorder, KeepsTheNewestOperationsInOrder) {
   const testing::TempDir folder;
   const auto recorder = std::make_unique<FlightRecorder>(7);
