@@ -1,10 +1,10 @@
 #include "runtime/comm/nccl_api.h"
 
 #include <cuda_runtime_api.h>
-#include <nccl.h>
 
 #include <cstring>
 
+#include "runtime/comm/nccl_library.h"
 #include "runtime/comm/reduce_cuda.h"
 #include "runtime/core/error.h"
 #include "runtime/device/cuda_check.h"
@@ -83,77 +83,83 @@ bool is_device_memory(const void* data) {
 void* allocate(int device, int64_t bytes) {
   cuda::check(cudaSetDevice(device), "choosing a device");
   void* data = nullptr;
-  const ncclResult_t status = ncclMemAlloc(&data, static_cast<size_t>(bytes));
+  const ncclResult_t status = nccl_library().ncclMemAlloc(&data, static_cast<size_t>(bytes));
   if (status == ncclSuccess) return data;
-  throw Error(ExitCode::kDevice,
-              {.problem = "ncclMemAlloc failed",
-               .why = ncclGetErrorString(status) + std::string(": ") + ncclGetLastError(nullptr),
-               .suggestion = "See `nvidia-smi` for the free memory of the GPU."});
+  throw Error(ExitCode::kDevice, {.problem = "ncclMemAlloc failed",
+                                  .why = nccl_library().ncclGetErrorString(status) + std::string(": ") +
+                                         nccl_library().ncclGetLastError(nullptr),
+                                  .suggestion = "See `nvidia-smi` for the free memory of the GPU."});
 }
 
 void add_lifecycle(NcclApi& api) {
-  api.get_version = [](int& version) { return ours(ncclGetVersion(&version)); };
+  api.get_version = [](int& version) { return ours(nccl_library().ncclGetVersion(&version)); };
   api.get_unique_id = [](NcclId& id) {
-    return ours(ncclGetUniqueId(reinterpret_cast<ncclUniqueId*>(id.bytes.data())));
+    return ours(nccl_library().ncclGetUniqueId(reinterpret_cast<ncclUniqueId*>(id.bytes.data())));
   };
   api.init_rank = [](NcclComm*& made, int size, const NcclId& id, int rank) {
     ncclUniqueId name;
     std::memcpy(&name, id.bytes.data(), sizeof name);
     ncclConfig_t config = never_blocking();
-    return ours(ncclCommInitRankConfig(theirs(&made), size, name, rank, &config));
+    return ours(nccl_library().ncclCommInitRankConfig(theirs(&made), size, name, rank, &config));
   };
   api.split = [](NcclComm* parent, int color, int key, NcclComm*& made) {
     ncclConfig_t config = never_blocking();
-    return ours(ncclCommSplit(theirs(parent), color, key, theirs(&made), &config));
+    return ours(nccl_library().ncclCommSplit(theirs(parent), color, key, theirs(&made), &config));
   };
-  api.finalize = [](NcclComm* comm) { return ours(ncclCommFinalize(theirs(comm))); };
-  api.destroy = [](NcclComm* comm) { return ours(ncclCommDestroy(theirs(comm))); };
-  api.abort = [](NcclComm* comm) { return ours(ncclCommAbort(theirs(comm))); };
+  api.finalize = [](NcclComm* comm) { return ours(nccl_library().ncclCommFinalize(theirs(comm))); };
+  api.destroy = [](NcclComm* comm) { return ours(nccl_library().ncclCommDestroy(theirs(comm))); };
+  api.abort = [](NcclComm* comm) { return ours(nccl_library().ncclCommAbort(theirs(comm))); };
   api.async_error = [](NcclComm* comm, NcclStatus& state) {
     ncclResult_t now = ncclSuccess;
-    const ncclResult_t status = ncclCommGetAsyncError(theirs(comm), &now);
+    const ncclResult_t status = nccl_library().ncclCommGetAsyncError(theirs(comm), &now);
     state = ours(now);
     return ours(status);
   };
-  api.rank_of = [](NcclComm* comm, int& rank) { return ours(ncclCommUserRank(theirs(comm), &rank)); };
-  api.size_of = [](NcclComm* comm, int& size) { return ours(ncclCommCount(theirs(comm), &size)); };
+  api.rank_of = [](NcclComm* comm, int& rank) {
+    return ours(nccl_library().ncclCommUserRank(theirs(comm), &rank));
+  };
+  api.size_of = [](NcclComm* comm, int& size) {
+    return ours(nccl_library().ncclCommCount(theirs(comm), &size));
+  };
   api.error_string = [](NcclStatus status) {
-    return std::string(ncclGetErrorString(static_cast<ncclResult_t>(status)));
+    return std::string(nccl_library().ncclGetErrorString(static_cast<ncclResult_t>(status)));
   };
   api.last_error = [](NcclComm* comm) {
-    const char* const text = ncclGetLastError(theirs(comm));
+    const char* const text = nccl_library().ncclGetLastError(theirs(comm));
     return std::string(text == nullptr ? "" : text);
   };
-  api.group_start = [] { return ours(ncclGroupStart()); };
-  api.group_end = [] { return ours(ncclGroupEnd()); };
+  api.group_start = [] { return ours(nccl_library().ncclGroupStart()); };
+  api.group_end = [] { return ours(nccl_library().ncclGroupEnd()); };
 }
 
 void add_operations(NcclApi& api) {
   api.all_reduce = [](const void* send, void* receive, size_t count, Dtype dtype, ReduceOp op, NcclComm* comm,
                       void* stream) {
-    return ours(ncclAllReduce(send, receive, count, type_of(dtype), op_of(op), theirs(comm), on(stream)));
+    return ours(nccl_library().ncclAllReduce(send, receive, count, type_of(dtype), op_of(op), theirs(comm),
+                                             on(stream)));
   };
   api.reduce_scatter = [](const void* send, void* receive, size_t count, Dtype dtype, ReduceOp op,
                           NcclComm* comm, void* stream) {
-    return ours(ncclReduceScatter(send, receive, count, type_of(dtype), op_of(op), theirs(comm), on(stream)));
+    return ours(nccl_library().ncclReduceScatter(send, receive, count, type_of(dtype), op_of(op),
+                                                 theirs(comm), on(stream)));
   };
   api.all_gather = [](const void* send, void* receive, size_t bytes, NcclComm* comm, void* stream) {
-    return ours(ncclAllGather(send, receive, bytes, ncclUint8, theirs(comm), on(stream)));
+    return ours(nccl_library().ncclAllGather(send, receive, bytes, ncclUint8, theirs(comm), on(stream)));
   };
   api.broadcast = [](void* data, size_t bytes, int root, NcclComm* comm, void* stream) {
-    return ours(ncclBroadcast(data, data, bytes, ncclUint8, root, theirs(comm), on(stream)));
+    return ours(nccl_library().ncclBroadcast(data, data, bytes, ncclUint8, root, theirs(comm), on(stream)));
   };
   api.send = [](const void* data, size_t bytes, int peer, NcclComm* comm, void* stream) {
-    return ours(ncclSend(data, bytes, ncclUint8, peer, theirs(comm), on(stream)));
+    return ours(nccl_library().ncclSend(data, bytes, ncclUint8, peer, theirs(comm), on(stream)));
   };
   api.receive = [](void* data, size_t bytes, int peer, NcclComm* comm, void* stream) {
-    return ours(ncclRecv(data, bytes, ncclUint8, peer, theirs(comm), on(stream)));
+    return ours(nccl_library().ncclRecv(data, bytes, ncclUint8, peer, theirs(comm), on(stream)));
   };
   api.register_buffer = [](NcclComm* comm, void* data, size_t bytes, void*& handle) {
-    return ours(ncclCommRegister(theirs(comm), data, bytes, &handle));
+    return ours(nccl_library().ncclCommRegister(theirs(comm), data, bytes, &handle));
   };
   api.deregister_buffer = [](NcclComm* comm, void* handle) {
-    return ours(ncclCommDeregister(theirs(comm), handle));
+    return ours(nccl_library().ncclCommDeregister(theirs(comm), handle));
   };
 }
 
@@ -162,7 +168,7 @@ void add_device(NcclApi& api) {
   api.set_device = [](int device) { cuda::check(cudaSetDevice(device), "choosing a device"); };
   api.is_device_memory = is_device_memory;
   api.allocate = allocate;
-  api.release = [](int, void* data) { ncclMemFree(data); };
+  api.release = [](int, void* data) { nccl_library().ncclMemFree(data); };
   api.copy = cuda::copy_on_stream;
   api.create_event = cuda::create_event;
   api.destroy_event = cuda::destroy_event;
@@ -182,6 +188,7 @@ NcclApi make_api() {
 }  // namespace
 
 const NcclApi& nccl_api() {
+  (void)nccl_library();  // or the table would be one of calls that throw
   static const NcclApi api = make_api();
   return api;
 }
