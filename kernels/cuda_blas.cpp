@@ -131,11 +131,21 @@ Problem problem_of(Precision precision, int64_t depth, int64_t rows, int64_t col
           .out = layout_of(CUDA_R_32F, columns, rows, out_stride)};
 }
 
-// Of addresses: what vector loads need, or an element.
-constexpr uint32_t kAligned = 16;
+// Of addresses and rows, in bytes.
+struct Alignment {
+  uint32_t operands;
+  uint32_t out;
+};
+
+constexpr uint32_t kAligned = 16;  // what vector loads need
+constexpr Alignment kBest{kAligned, kAligned};
+
+Alignment least_alignment(Precision precision) {
+  return {static_cast<uint32_t>(operand_bytes(precision)), sizeof(float)};
+}
 
 // Without room for partial sums nothing splits the depth. Nothing where no algorithm fits.
-std::optional<cublasLtMatmulAlgo_t> algorithm_of(void* handle, const Problem& problem, uint32_t alignment) {
+std::optional<cublasLtMatmulAlgo_t> algorithm_of(void* handle, const Problem& problem, Alignment alignment) {
   cublasLtMatmulPreference_t preference = nullptr;
   check_blas(library().create_preference(&preference), "choosing an algorithm");
   const Owned<cublasLtMatmulPreference_t> owned(preference, library().destroy_preference);
@@ -145,11 +155,10 @@ std::optional<cublasLtMatmulAlgo_t> algorithm_of(void* handle, const Problem& pr
   };
   set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{0});
   set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE));
-  for (const auto attribute :
-       {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
-        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
-    set(attribute, alignment);
-  }
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment.operands);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment.operands);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment.out);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment.out);
   cublasLtMatmulHeuristicResult_t result{};
   int found = 0;
   const cublasStatus_t status = library().choose_algorithm(
@@ -196,7 +205,7 @@ DenseProduct::DenseProduct(Device device, int64_t depth, Precision precision)
                                   [](void* made) { library().destroy(static_cast<cublasLtHandle_t>(made)); });
   if (depth == 0 || depth * operand_bytes(precision) % kAligned != 0) return;
   const Problem nominal = problem_of(precision, depth, kRows, kColumns, kColumns);
-  const auto chosen = algorithm_of(handle, nominal, kAligned);
+  const auto chosen = algorithm_of(handle, nominal, kBest);
   has_algorithm_ = chosen.has_value();
   if (has_algorithm_) std::memcpy(algorithm_.data(), &*chosen, sizeof algorithm_);
 }
@@ -210,8 +219,7 @@ void DenseProduct::run(Operand x, Operand w, float* out, int64_t out_stride, Str
   cublasLtMatmulAlgo_t algorithm{};
   std::memcpy(&algorithm, algorithm_.data(), sizeof algorithm_);
   if (!has_algorithm_ || !aligned || !fits(handle_.get(), problem, algorithm)) {
-    const auto own = algorithm_of(handle_.get(), problem,
-                                  aligned ? kAligned : static_cast<uint32_t>(operand_bytes(precision_)));
+    const auto own = algorithm_of(handle_.get(), problem, aligned ? kBest : least_alignment(precision_));
     if (!own.has_value()) check_blas(CUBLAS_STATUS_NOT_SUPPORTED, "choosing an algorithm");
     algorithm = *own;
   }
