@@ -8,7 +8,7 @@ function(orthant_kernel_tests)
   set(emulator_tests ${folder}/emu_test.cpp ${folder}/coverage_test.cpp)
   # The fibers of emu.h are none of TSan's threads.
   if(NOT ORTHANT_SANITIZE MATCHES "thread")
-    add_executable(test_emulation ${kernels} ${tests} ${folder}/emulated_runs.cpp)
+    add_executable(test_emulation ${kernels} ${tests} ${folder}/emulated_runs.cpp ${folder}/host_blas.cpp)
     set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX)
     target_include_directories(test_emulation BEFORE PRIVATE ${folder}/replacing)
     target_link_libraries(test_emulation PRIVATE orthant_kernels_ref GTest::gtest_main)

@@ -5,13 +5,15 @@
 // of the packed encoder. Results do not depend on threads, block sizes, slices of latents or the instruction
 // set. `input` is already centred and scaled. A NaN among the activations ranks above every number and is
 // emitted as NaN, so that the loss shows it. With screened weights (kernels/screen.h) most products are only
-// bounded; the results have the same bits. Threads: OpenMP's, at most those of the workspace. Nothing is
-// allocated. Not Collective.
+// bounded; the results have the same bits. On CUDA the
+// selection is as exact, of the products that kernels/cuda_blas.h gives. Threads: OpenMP's, at most those of
+// the workspace. Nothing is allocated. Not Collective.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/codes.h"
+#include "kernels/encode_scratch.h"
 #include "kernels/gemm.h"
 #include "kernels/screened_weights.h"
 
@@ -20,10 +22,12 @@ namespace orthant::kernels {
 // Scratch of one encode, allocated once and used for every step.
 class EncodeWorkspace {
  public:
-  // Enough for `threads` threads, codes of up to `k` entries a row, inputs of `depth`, and up to `k_beside`
-  // entries a row beside a selection.
+  // Enough for `threads` threads of the CPU, codes of up to `k` entries a row, inputs of `depth`, and up to
+  // `k_beside` entries a row beside a selection.
   EncodeWorkspace(Memory& memory, int threads, int64_t k, int64_t depth, int64_t k_beside = 0);
   [[nodiscard]] std::byte* of_thread(int thread) const { return buffer_.data() + thread * bytes_per_thread_; }
+  // Where its memory is that of a CUDA device. Borrowed.
+  [[nodiscard]] cuda::EncodeScratch on_cuda() const;
   [[nodiscard]] int threads() const { return threads_; }
   [[nodiscard]] int64_t k() const { return k_; }
   [[nodiscard]] int64_t k_beside() const { return k_beside_; }
@@ -81,7 +85,8 @@ void encode_topk(const EncodeArgs& args, int64_t k, EncodeWorkspace& workspace, 
 // Every entry with a * scale > threshold (threshold >= 0) and, where `thresholds` [local_latents] is not
 // empty, a > thresholds[i]. Returns the number of entries there are; when it exceeds the capacity of `out`,
 // the contents of `out` are undefined and the caller encodes again with more room or a higher threshold. Rows
-// with more entries than about twice the workspace's k and a tile cost their block a second product.
+// with more entries than about twice the workspace's k and a tile cost their block a second product. On CUDA
+// the host waits for the result.
 [[nodiscard]] int64_t encode_above(const EncodeArgs& args, float threshold, Vector<const float> thresholds,
                                    EncodeWorkspace& workspace, CodesView out, Stream& stream);
 // In a given instruction set, which the host must support.

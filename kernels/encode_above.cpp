@@ -5,6 +5,7 @@
 #include "kernels/encode.h"
 #include "kernels/encode_beside.h"
 #include "kernels/encode_block.h"
+#include "kernels/encode_cuda.h"
 #include "kernels/isa.h"
 
 namespace orthant::kernels {
@@ -148,11 +149,15 @@ int64_t encode_above(const EncodeArgs& args, float threshold, Vector<const float
 }
 
 int64_t encode_above(const EncodeArgs& args, float threshold, Vector<const float> thresholds,
-                     EncodeWorkspace& workspace, CodesView out, Isa isa, Stream&) {
+                     EncodeWorkspace& workspace, CodesView out, Isa isa, Stream& stream) {
   check_encode(args, workspace, out);
   require(threshold >= 0.0f, "the threshold of an encode is not negative");
   require(thresholds.shape[0] == 0 || thresholds.shape[0] == args.local_latents(),
           "thresholds has one element a latent");
+  if (args.input.device.kind == DeviceKind::kCuda) {
+    return cuda::encode_above(args, args.encoder->dense(), threshold, thresholds, workspace.on_cuda(), out,
+                              stream);
+  }
   const int64_t rows = args.input.shape[0];
   const int threads = encode_threads(workspace);
   const int64_t block_rows = encode_block_rows(args, threads, isa);

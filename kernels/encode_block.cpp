@@ -67,13 +67,26 @@ EncodeScratch::EncodeScratch(const EncodeWorkspace& workspace, int thread) {
   beside = take_candidates(cursor, workspace.k_beside());
 }
 
+namespace {
+
+int64_t bytes_per_thread(const Memory& memory, int64_t k, int64_t depth, int64_t k_beside) {
+  if (memory.device().kind == DeviceKind::kCuda) return cuda::EncodeScratch::bytes({}, k, depth, k_beside);
+  return EncodeScratch::bytes(k, depth, k_beside);
+}
+
+}  // namespace
+
 EncodeWorkspace::EncodeWorkspace(Memory& memory, int threads, int64_t k, int64_t depth, int64_t k_beside)
-    : threads_(threads),
+    : threads_(memory.device().kind == DeviceKind::kCuda ? 1 : threads),
       k_(k),
       k_beside_(k_beside),
       depth_(depth),
-      bytes_per_thread_(EncodeScratch::bytes(k, depth, k_beside)),
-      buffer_(memory.allocate("workspace", bytes_per_thread_ * threads)) {}
+      bytes_per_thread_(bytes_per_thread(memory, k, depth, k_beside)),
+      buffer_(memory.allocate("workspace", bytes_per_thread_ * threads_)) {}
+
+cuda::EncodeScratch EncodeWorkspace::on_cuda() const {
+  return {buffer_.data(), {}, k_, depth_, k_beside_};
+}
 
 EncodeBlock::EncodeBlock(const EncodeArgs& args, Isa isa, int64_t first_row, int64_t rows,
                          const EncodeScratch& scratch)
@@ -144,6 +157,8 @@ int encode_threads(const EncodeWorkspace& workspace) {
 
 void check_encode(const EncodeArgs& args, const EncodeWorkspace& workspace, CodesView out) {
   require((args.encoder != nullptr) != (args.screened != nullptr), "an encode has one kind of weights");
+  require(args.screened == nullptr || args.input.device.kind == DeviceKind::kCpu,
+          "screened weights are of the CPU");
   require(args.input.shape[1] == args.depth(), "input has the encoder's depth");
   require(args.depth() <= workspace.depth(), "the workspace of an encode has room for the depth");
   require(out.rows() == args.input.shape[0], "codes have one row for each input row");

@@ -5,6 +5,7 @@
 #include "kernels/encode.h"
 #include "kernels/encode_beside.h"
 #include "kernels/encode_block.h"
+#include "kernels/encode_cuda.h"
 #include "kernels/isa.h"
 #include "kernels/row_tops.h"
 
@@ -75,11 +76,14 @@ void encode_topk(const EncodeArgs& args, int64_t k, EncodeWorkspace& workspace, 
 }
 
 void encode_topk(const EncodeArgs& args, int64_t k, EncodeWorkspace& workspace, CodesView out, Isa isa,
-                 Stream&) {
+                 Stream& stream) {
   check_encode(args, workspace, out);
   const int64_t rows = args.input.shape[0], kept = std::min(k, args.local_latents());
   require(k >= 0 && kept <= workspace.k(), "the workspace of an encode has room for k");
   require(rows * kept <= out.capacity(), "codes have room for k entries a row");
+  if (args.input.device.kind == DeviceKind::kCuda) {
+    return cuda::encode_topk(args, args.encoder->dense(), k, workspace.on_cuda(), out, stream);
+  }
   for (int64_t r = 0; r <= rows; ++r) out.row_offsets.data[r] = r * kept;
   if (kept == 0) return;
   const int threads = encode_threads(workspace);

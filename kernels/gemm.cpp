@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/gemm_cuda.h"
 #include "kernels/gemm_plan.h"
 #include "kernels/gemm_tile.h"
 #include "kernels/isa.h"
@@ -114,11 +115,22 @@ const GemmOps& gemm_ops(Isa isa) {
 
 PackedWeights::PackedWeights(Memory& memory, std::string_view segment, int64_t columns, int64_t depth,
                              Precision precision)
-    : columns_(columns),
-      depth_(depth),
-      capacity_(columns),
-      precision_(precision),
-      panels_(memory, segment, {(columns + kPanel - 1) / kPanel * kPanel * depth}) {}
+    : columns_(columns), depth_(depth), capacity_(columns), precision_(precision), device_(memory.device()) {
+  require_precision(precision, device_);
+  if (!is_on_cuda()) {
+    panels_ = Tensor<float, 1>(memory, segment, {(columns + kPanel - 1) / kPanel * kPanel * depth});
+    return;
+  }
+  rows_ = Tensor<std::byte, 1>(memory, segment, {columns * depth * cuda::operand_bytes(precision)});
+  if (!memory.counts_only()) product_ = cuda::DenseProduct(device_, depth, precision);
+}
+
+void PackedWeights::set_columns(int64_t columns, Matrix<const float> weights) {
+  require(weights.shape[1] == depth_, "packed weights have the depth of their construction");
+  require(columns <= capacity_, "packed weights have room for all columns");
+  require(weights.device == device_, "weights are packed on their device");
+  columns_ = columns;
+}
 
 template <typename RowOf>
 void PackedWeights::pack_panels(const RowOf& row_of) {
@@ -130,17 +142,16 @@ void PackedWeights::pack_panels(const RowOf& row_of) {
   }
 }
 
-void PackedWeights::pack(Matrix<const float> weights, Stream&) {
-  require(weights.shape[1] == depth_, "packed weights have the depth of their construction");
-  require(weights.shape[0] <= capacity_, "packed weights have room for all columns");
-  columns_ = weights.shape[0];
+void PackedWeights::pack(Matrix<const float> weights, Stream& stream) {
+  set_columns(weights.shape[0], weights);
+  if (is_on_cuda()) return cuda::pack_operand(weights, nullptr, columns_, precision_, rows_.data(), stream);
   pack_panels([&](int64_t row) { return weights.row(row); });
 }
 
-void PackedWeights::pack_chosen(Matrix<const float> weights, Vector<const int32_t> chosen, Stream&) {
-  require(weights.shape[1] == depth_, "packed weights have the depth of their construction");
-  require(chosen.shape[0] <= capacity_, "packed weights have room for all columns");
-  columns_ = chosen.shape[0];
+void PackedWeights::pack_chosen(Matrix<const float> weights, Vector<const int32_t> chosen, Stream& stream) {
+  set_columns(chosen.shape[0], weights);
+  if (is_on_cuda())
+    return cuda::pack_operand(weights, chosen.data, columns_, precision_, rows_.data(), stream);
   pack_panels([&](int64_t row) { return weights.row(chosen.data[row]); });
 }
 
@@ -148,12 +159,14 @@ void matmul_nt(Matrix<const float> x, const PackedWeights& weights, Matrix<float
   matmul_nt(x, weights, out, active_isa(), stream);
 }
 
-void matmul_nt(Matrix<const float> x, const PackedWeights& weights, Matrix<float> out, Isa isa, Stream&) {
+void matmul_nt(Matrix<const float> x, const PackedWeights& weights, Matrix<float> out, Isa isa,
+               Stream& stream) {
   const int64_t rows = x.shape[0], depth = weights.depth(), panels = weights.panels();
   require(x.shape[1] == depth, "x has the depth of the weights");
   require(out.shape[0] == rows && out.shape[1] == weights.columns(),
           "out is [rows of x, columns of the weights]");
   if (rows == 0 || panels == 0) return;
+  if (x.device.kind == DeviceKind::kCuda) return cuda::matmul_nt(x, weights.dense(), out, stream);
   const GemmOps& ops = gemm_ops(isa);
   const GemmPlan plan = plan_gemm(rows, panels, depth, omp_get_max_threads(), ops.strip_rows);
   const int64_t row_blocks = (rows + plan.block_rows - 1) / plan.block_rows;

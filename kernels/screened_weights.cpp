@@ -22,7 +22,9 @@ ScreenedWeights::ScreenedWeights(Memory& memory, std::string_view segment, int64
       tiles_(memory, segment, {ScreenedRows::padded(latents) * depth_tiles() * kScreenDepth}),
       lengths_(memory, segment, {ScreenedRows::padded(latents)}),
       errors_(memory, segment, {ScreenedRows::padded(latents)}),
-      scales_(memory, segment, {ScreenedRows::padded(latents)}) {}
+      scales_(memory, segment, {ScreenedRows::padded(latents)}) {
+  require_precision(precision, memory.device());
+}
 
 void ScreenedWeights::pack(Matrix<const float> weights, Isa isa, Stream&) {
   require(weights.shape[1] == depth_, "screened weights have the depth of their construction");

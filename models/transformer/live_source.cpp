@@ -64,6 +64,10 @@ void require_all_given(const Source& config) {
                                   .suggestion = "give the missing ones"});
 }
 
+std::string precision_text(kernels::Precision precision) {
+  return precision == kernels::Precision::kF32 ? "" : fmt::format(" in {}", kernels::name_of(precision));
+}
+
 std::string identity_text(const LanguageModel& model, const TokenRows& text, HookPoint hook,
                           const LiveSourceOptions& options, double median_norm) {
   const RowFilter& filter = options.filter;
@@ -71,9 +75,9 @@ std::string identity_text(const LanguageModel& model, const TokenRows& text, Hoo
       "model {}{}, text {}, hook {}, without tokens [{}], positions [{}], norms over {} times {:.9g}, "
       "holdout "
       "{}, {}",
-      model.identity, model.weights.precision == kernels::Precision::kBF16 ? " in bf16" : "", text.identity(),
-      to_string(hook), fmt::join(filter.token_ids, ","), fmt::join(filter.positions, ","), filter.norm_ratio,
-      median_norm, filter.holdout,
+      model.identity, precision_text(model.weights.precision), text.identity(), to_string(hook),
+      fmt::join(filter.token_ids, ","), fmt::join(filter.positions, ","), filter.norm_ratio, median_norm,
+      filter.holdout,
       options.shuffle
           ? fmt::format("shuffled by seed {} in windows of {} rows", options.seed, options.window_rows)
           : "in text order");
