@@ -11,13 +11,12 @@
 #include "kernels/gemm_plan.h"
 #include "kernels/isa.h"
 #include "kernels/packed_rows.h"
-#include "kernels/pair_best.h"
 
 namespace orthant::kernels {
 namespace {
 
 constexpr int64_t kPanel = PackedWeights::kPanel;
-constexpr int64_t kTileColumns = 256;
+constexpr int64_t kTileColumns = kPairColumns;
 constexpr double kSmallestNorm = 1e-8;
 
 struct Best {
@@ -78,28 +77,10 @@ void each_tile(const GemmOps& ops, Matrix<const float> queries, int64_t row, int
 // Offers the pairs of row `row` with the candidates of one tile that come after it, both ways.
 void offer_pairs(const FilterOps& filter, const float* products, int64_t count, int64_t first, int64_t row,
                  const PairBest& best) {
-  const int64_t skipped = row + 1 - first;  // these pairs belong to the other row, or are none
-  if (skipped >= count) return;
-  uint64_t of_row[kTileColumns / 64], of_candidates[kTileColumns / 64];
-  FilterRow values = {.products = products,
-                      .count = count,
-                      .bias = nullptr,
-                      .scale = nullptr,
-                      .thresholds = nullptr,
-                      .threshold = best.below[row]};
-  filter.above(values, of_row);
-  values.threshold = PairBest::kNone;
-  values.thresholds = best.below + first;
-  filter.above(values, of_candidates);
-  for (int64_t w = std::max<int64_t>(0, skipped) / 64; w * 64 < count; ++w) {
-    uint64_t word = of_row[w] | of_candidates[w];
-    if (w * 64 < skipped) word &= ~uint64_t{0} << (skipped - w * 64);
-    for (; word != 0; word &= word - 1) {
-      const int64_t i = w * 64 + std::countr_zero(word);
-      best.offer(row, products[i], first + i);
-      best.offer(first + i, products[i], row);
-    }
-  }
+  each_promising_pair(filter, products, count, first, row, best, [&](int64_t i) {
+    best.offer(row, products[i], first + i);
+    best.offer(first + i, products[i], row);
+  });
 }
 
 }  // namespace
@@ -154,12 +135,9 @@ void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int
   const FilterOps& filter = filter_ops(isa);
   const int threads = std::min(workspace.threads(), omp_get_max_threads());
   const int64_t block_rows = block_rows_of(band, threads, ops.strip_rows, kMaxBlockRows);
-  const auto of_thread = [&](int thread) {
-    return PairBest{workspace.below(thread), workspace.values(thread), workspace.indices(thread)};
-  };
 #pragma omp parallel num_threads(threads)
   {
-    const PairBest best = of_thread(omp_get_thread_num());
+    const PairBest best = workspace.of_thread(omp_get_thread_num());
     best.clear(n);
 #pragma omp for schedule(dynamic, 1)
     for (int64_t row = 0; row < band; row += block_rows) {
@@ -173,12 +151,7 @@ void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int
     }
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < n; ++i) {
-      const PairBest all = of_thread(0);
-      for (int t = 1; t < omp_get_num_threads(); ++t) {
-        all.offer(i, of_thread(t).values[i], of_thread(t).indices[i]);
-      }
-      best_value.data[i] = all.values[i];
-      best_index.data[i] = all.indices[i];
+      workspace.join(omp_get_num_threads(), i, best_value.data[i], best_index.data[i]);
     }
   }
 }

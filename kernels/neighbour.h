@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/gemm.h"
+#include "kernels/pair_best.h"
 
 namespace orthant::kernels {
 
@@ -20,9 +21,16 @@ class PairWorkspace {
         indices_(memory, "workspace", {threads, rows}) {}
   [[nodiscard]] int threads() const { return static_cast<int>(values_.shape()[0]); }
   [[nodiscard]] int64_t rows() const { return values_.shape()[1]; }
-  [[nodiscard]] float* below(int thread) { return below_.view().row(thread); }
-  [[nodiscard]] float* values(int thread) { return values_.view().row(thread); }
-  [[nodiscard]] int64_t* indices(int thread) { return indices_.view().row(thread); }
+  [[nodiscard]] PairBest of_thread(int thread) {
+    return {below_.view().row(thread), values_.view().row(thread), indices_.view().row(thread)};
+  }
+  // The best of row `row` over the first `threads` threads.
+  void join(int threads, int64_t row, float& value, int64_t& index) {
+    const PairBest all = of_thread(0);
+    for (int t = 1; t < threads; ++t) all.offer(row, of_thread(t).values[row], of_thread(t).indices[row]);
+    value = all.values[row];
+    index = all.indices[row];
+  }
 
  private:
   Tensor<float, 2> below_;  // [threads, rows] the largest threshold that equal values still pass

@@ -2,9 +2,6 @@
 
 #include <omp.h>
 
-#include <bit>
-
-#include "kernels/filter.h"
 #include "kernels/gemm_plan.h"
 #include "kernels/isa.h"
 
@@ -12,7 +9,7 @@ namespace orthant::kernels {
 namespace {
 
 constexpr int64_t kBlockRows = 256;
-constexpr int64_t kTileColumns = 256;
+constexpr int64_t kTileColumns = kPairColumns;
 constexpr int64_t kMaxPairs = 1 << 16;
 constexpr int64_t kTogether = 16;  // pairs multiplied at once
 
@@ -35,7 +32,7 @@ PairScreen::Thread PairScreen::of_thread(int thread, PairWorkspace& workspace) {
   result.margins = reinterpret_cast<ScreenMargin*>(cursor += tile_bytes(weights_.depth()));
   result.bounds = reinterpret_cast<float*>(cursor += kBlockRows * static_cast<int64_t>(sizeof(ScreenMargin)));
   result.pairs = reinterpret_cast<Pair*>(cursor += kBlockRows * kTileColumns * 4);
-  result.best = {workspace.below(thread), workspace.values(thread), workspace.indices(thread)};
+  result.best = workspace.of_thread(thread);
   return result;
 }
 
@@ -85,33 +82,14 @@ void PairScreen::settle(Matrix<const float> rows, Isa isa, Thread& thread) {
 // Notes the pairs of row `row` with the candidates of one tile that come after it.
 void PairScreen::note_pairs(const float* bounds, int64_t count, int64_t first, int64_t row,
                             Matrix<const float> rows, Isa isa, Thread& thread) {
-  const int64_t skipped = row + 1 - first;  // these pairs belong to the other row, or are none
-  if (skipped >= count) return;
-  const FilterOps& filter = filter_ops(isa);
-  uint64_t of_row[kTileColumns / 64], of_candidates[kTileColumns / 64];
-  FilterRow values = {.products = bounds,
-                      .count = count,
-                      .bias = nullptr,
-                      .scale = nullptr,
-                      .thresholds = nullptr,
-                      .threshold = thread.best.below[row]};
-  filter.above(values, of_row);
-  values.threshold = PairBest::kNone;
-  values.thresholds = thread.best.below + first;
-  filter.above(values, of_candidates);
-  for (int64_t w = std::max<int64_t>(0, skipped) / 64; w * 64 < count; ++w) {
-    uint64_t word = of_row[w] | of_candidates[w];
-    if (w * 64 < skipped) word &= ~uint64_t{0} << (skipped - w * 64);
-    for (; word != 0; word &= word - 1) {
-      const int64_t i = w * 64 + std::countr_zero(word);
-      if (thread.pair_count == kMaxPairs) settle(rows, isa, thread);
-      thread.pairs[thread.pair_count++] = {static_cast<int32_t>(row), static_cast<int32_t>(first + i),
-                                           bounds[i]};
-      const float lower = bounds[i] - 2.0f * margin_;
-      thread.best.expect(row, lower);
-      thread.best.expect(first + i, lower);
-    }
-  }
+  each_promising_pair(filter_ops(isa), bounds, count, first, row, thread.best, [&](int64_t i) {
+    if (thread.pair_count == kMaxPairs) settle(rows, isa, thread);
+    thread.pairs[thread.pair_count++] = {static_cast<int32_t>(row), static_cast<int32_t>(first + i),
+                                         bounds[i]};
+    const float lower = bounds[i] - 2.0f * margin_;
+    thread.best.expect(row, lower);
+    thread.best.expect(first + i, lower);
+  });
 }
 
 void PairScreen::search_block(Matrix<const float> rows, int64_t row, int64_t count, Isa isa, Thread& thread) {
@@ -136,9 +114,6 @@ void PairScreen::nearest_of_pairs(Matrix<const float> rows, int64_t band, PairWo
   margin_ = widest_margin();
   const int threads = std::min(workspace.threads(), omp_get_max_threads());
   const int64_t block_rows = block_rows_of(band, threads, kScreenStep, kBlockRows);
-  const auto best_of = [&](int thread) {
-    return PairBest{workspace.below(thread), workspace.values(thread), workspace.indices(thread)};
-  };
 #pragma omp parallel num_threads(threads)
   {
     Thread own = of_thread(omp_get_thread_num(), workspace);
@@ -151,11 +126,7 @@ void PairScreen::nearest_of_pairs(Matrix<const float> rows, int64_t band, PairWo
 #pragma omp barrier
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < n; ++i) {
-      const PairBest all = best_of(0);
-      for (int t = 1; t < omp_get_num_threads(); ++t)
-        all.offer(i, best_of(t).values[i], best_of(t).indices[i]);
-      best_value.data[i] = all.values[i];
-      best_index.data[i] = all.indices[i];
+      workspace.join(omp_get_num_threads(), i, best_value.data[i], best_index.data[i]);
     }
   }
 }

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "kernels/neighbour.h"
-#include "kernels/pair_best.h"
 #include "kernels/screened_weights.h"
 
 namespace orthant::kernels {
