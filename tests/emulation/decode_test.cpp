@@ -11,6 +11,8 @@
 namespace orthant::kernels {
 namespace {
 
+using testing::absolute;
+using testing::as_vector;
 using testing::copy_of;
 using testing::DeviceArray;
 using testing::DeviceCodes;
@@ -28,16 +30,6 @@ struct Shape {
 
 constexpr Shape kShapes[] = {{1, 1, 1, 1},      {8, 7, 3, 2},      {9, 40, 37, 6},   {7, 20, 64, 9},
                              {7, 20, 64, 9, 1}, {3, 300, 576, 40}, {2, 20, 1028, 9}, {2, 20, 1030, 5, 3}};
-
-Tensor<float, 2> absolute(const Tensor<float, 2>& matrix) {
-  Tensor<float, 2> result = copy_of(matrix);
-  for (float& x : result.view().span()) x = std::abs(x);
-  return result;
-}
-
-Vector<const float> as_vector(const Tensor<float, 2>& row) {
-  return {row.data(), {row.shape()[1]}, kCpu};
-}
 
 // Terms in the longest chain of a sum over `width` columns of a block's or a warp's threads, and the tree
 // after it.

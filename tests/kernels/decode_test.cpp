@@ -11,6 +11,8 @@
 namespace orthant::kernels {
 namespace {
 
+using testing::absolute;
+using testing::as_vector;
 using testing::copy_of;
 using testing::random_codes;
 using testing::random_matrix;
@@ -26,16 +28,6 @@ struct Shape {
 
 constexpr Shape kShapes[] = {
     {1, 1, 1, 1}, {8, 7, 3, 2}, {20, 40, 37, 6}, {33, 300, 576, 40}, {3, 20, 2050, 9}};
-
-Tensor<float, 2> absolute(const Tensor<float, 2>& matrix) {
-  Tensor<float, 2> result = copy_of(matrix);
-  for (float& x : result.view().span()) x = std::abs(x);
-  return result;
-}
-
-Vector<const float> as_vector(const Tensor<float, 2>& row) {
-  return {row.data(), {row.shape()[1]}, kCpu};
-}
 
 class DecodeShapes : public ::testing::TestWithParam<Shape> {
  protected:

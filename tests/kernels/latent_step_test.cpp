@@ -10,6 +10,9 @@
 namespace orthant::kernels {
 namespace {
 
+using testing::full_args;
+using testing::in_f64;
+using testing::largest;
 using testing::make_vector;
 using testing::PathShape;
 using testing::random_matrix;
@@ -36,27 +39,6 @@ struct GradientTensors {
 
 void expect_near(const float* actual, const std::vector<double>& expected, double tolerance) {
   for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(actual[i], expected[i], tolerance) << i;
-}
-
-double largest(const std::vector<double>& values) {
-  double most = 0.0;
-  for (const double x : values) most = std::max(most, std::abs(x));
-  return most;
-}
-
-std::vector<double> in_f64(const Tensor<float, 2>& tensor) {
-  return {tensor.data(), tensor.data() + tensor.view().elements()};
-}
-
-// What one step may ask for: two paths, a penalty, clipping, any norm.
-LatentStepArgs full_args(const RandomPaths& paths, DecoderNorm norm) {
-  LatentStepArgs args = paths.args();
-  args.decoder_norm = norm;
-  args.decoder_penalty_gradient = paths.penalty();
-  args.gradient_scale = 0.37f;
-  args.adam = {
-      .lr = 1e-2f, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f, .weight_decay = 0.01f, .step = 3};
-  return args;
 }
 
 class LatentStepShapes : public ::testing::TestWithParam<PathShape> {

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -84,6 +85,16 @@ void with_threads(int threads, Function function) {
   omp_set_num_threads(threads);
   function();
   omp_set_num_threads(before);
+}
+
+inline Tensor<float, 2> absolute(const Tensor<float, 2>& matrix) {
+  Tensor<float, 2> result = copy_of(matrix);
+  for (float& x : result.view().span()) x = std::abs(x);
+  return result;
+}
+
+inline Vector<const float> as_vector(const Tensor<float, 2>& row) {
+  return {row.data(), {row.shape()[1]}, kCpu};
 }
 
 }  // namespace orthant::testing

@@ -97,4 +97,25 @@ struct SliceTensors {
   Tensor<float, 2> encoder, decoder, bias, encoder_m, encoder_v, decoder_m, decoder_v, bias_m, bias_v;
 };
 
+inline double largest(const std::vector<double>& values) {
+  double most = 0.0;
+  for (const double x : values) most = std::max(most, std::abs(x));
+  return most;
+}
+
+inline std::vector<double> in_f64(const Tensor<float, 2>& tensor) {
+  return {tensor.data(), tensor.data() + tensor.view().elements()};
+}
+
+// What one step may ask for: two paths, a penalty, clipping, any norm.
+inline kernels::LatentStepArgs full_args(const RandomPaths& paths, kernels::DecoderNorm norm) {
+  kernels::LatentStepArgs args = paths.args();
+  args.decoder_norm = norm;
+  args.decoder_penalty_gradient = paths.penalty();
+  args.gradient_scale = 0.37f;
+  args.adam = {
+      .lr = 1e-2f, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f, .weight_decay = 0.01f, .step = 3};
+  return args;
+}
+
 }  // namespace orthant::testing

@@ -60,7 +60,8 @@ class NcclWorld : public ::testing::Test {
  protected:
   void SetUp() override {
     if (cuda_device_count() == 0) GTEST_SKIP() << "no CUDA device is usable here";
-    if (code_of([] { (void)nccl_api(); }) != ExitCode::kDone) GTEST_SKIP() << "NCCL is not built in";
+    std::string why;
+    if (code_of([] { (void)nccl_api(); }, &why) != ExitCode::kDone) GTEST_SKIP() << why;
   }
 };
 
