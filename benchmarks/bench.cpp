@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include "kernels/peak.h"
+#include "kernels/dense/peak.h"
 #include "runtime/core/error.h"
 
 namespace orthant::benchmarks {

@@ -6,8 +6,8 @@
 
 #include "benchmarks/bench.h"
 #include "benchmarks/random_values.h"
-#include "kernels/encode.h"
-#include "kernels/isa.h"
+#include "kernels/encode/encode.h"
+#include "kernels/isa/isa.h"
 #include "kernels/ref/encode.h"
 
 namespace orthant::benchmarks {

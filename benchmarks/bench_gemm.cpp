@@ -9,8 +9,8 @@
 
 #include "benchmarks/bench.h"
 #include "benchmarks/random_values.h"
-#include "kernels/gemm.h"
-#include "kernels/isa.h"
+#include "kernels/dense/gemm.h"
+#include "kernels/isa/isa.h"
 
 namespace orthant::benchmarks {
 namespace {

@@ -19,8 +19,8 @@
 
 #include "benchmarks/reference_step.h"
 #include "benchmarks/train_flags.h"
-#include "kernels/isa.h"
-#include "kernels/peak.h"
+#include "kernels/dense/peak.h"
+#include "kernels/isa/isa.h"
 #include "launch/version.h"
 #include "runtime/comm/world.h"
 #include "runtime/storage/stored_source.h"

@@ -2,8 +2,8 @@
 
 #include <vector>
 
+#include "kernels/dense/round_bf16.h"
 #include "kernels/ref/encode.h"
-#include "kernels/round_bf16.h"
 #include "runtime/core/error.h"
 
 namespace orthant::benchmarks {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "benchmarks/bench.h"
-#include "kernels/precision.h"
+#include "kernels/dense/precision.h"
 #include "runtime/comm/world.h"
 
 namespace orthant::benchmarks {

@@ -1,9 +1,9 @@
 # orthant_kernel_tests(): the tests of tests/emulation in two binaries, and what ptxas says of the kernels.
-#   test_emulation   compiles kernels/*_cuda.cu as C++ and runs them on fibers; on any host, without a CUDA Toolkit
+#   test_emulation   compiles kernels/**/*_cuda.cu as C++ and runs them on fibers; on any host, without a CUDA Toolkit
 #   test_cuda        runs the kernels on a device; each test is skipped, with the reason, where there is none
 function(orthant_kernel_tests)
   set(folder ${CMAKE_SOURCE_DIR}/tests/emulation)
-  file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*_cuda.cu)
+  file(GLOB_RECURSE kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*_cuda.cu)
   file(GLOB tests CONFIGURE_DEPENDS ${folder}/*_test.cpp)
   set(emulator_tests ${folder}/emu_test.cpp ${folder}/coverage_test.cpp)
   # The fibers of emu.h are none of TSan's threads.

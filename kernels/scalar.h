@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels/vector.h"
+#include "kernels/isa/vector.h"
 
 #if defined(__CUDACC__)
 #define ORTHANT_HOST_DEVICE __host__ __device__

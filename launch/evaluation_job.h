@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "kernels/precision.h"
+#include "kernels/dense/precision.h"
 #include "launch/config.pb.h"
 #include "launch/verb.h"
 #include "models/transformer/language_model.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/precision.h"
+#include "kernels/dense/precision.h"
 #include "launch/harvest_text.h"
 #include "launch/host_room.h"
 #include "launch/plan_rates.h"

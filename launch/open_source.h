@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "kernels/precision.h"
+#include "kernels/dense/precision.h"
 #include "runtime/comm/world.h"
 #include "runtime/core/log.h"
 #include "runtime/job/activation_source.h"

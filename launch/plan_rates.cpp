@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "kernels/peak.h"
+#include "kernels/dense/peak.h"
 #include "runtime/device/host_memory.h"
 
 namespace orthant::launch {

@@ -11,7 +11,7 @@
 #include <optional>
 #include <span>
 
-#include "kernels/isa.h"
+#include "kernels/isa/isa.h"
 #include "launch/command_line.h"
 #include "launch/help.h"
 #include "launch/result.h"

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/precision.h"
+#include "kernels/dense/precision.h"
 #include "runtime/device/memory.h"
 #include "runtime/job/config.pb.h"
 

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <memory>
 
-#include "kernels/isa.h"
-#include "kernels/peak.h"
+#include "kernels/dense/peak.h"
+#include "kernels/isa/isa.h"
 #include "launch/config.pb.h"
 #include "launch/open_source.h"
 #include "launch/plan_table.h"

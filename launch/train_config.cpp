@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "kernels/precision.h"
+#include "kernels/dense/precision.h"
 
 namespace orthant::launch {
 namespace {

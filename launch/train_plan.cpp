@@ -6,7 +6,7 @@
 #include <boost/json/array.hpp>
 #include <limits>
 
-#include "kernels/precision.h"
+#include "kernels/dense/precision.h"
 #include "launch/host_room.h"
 #include "launch/plan_rates.h"
 #include "launch/source_plan.h"

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "kernels/isa.h"
+#include "kernels/isa/isa.h"
 #include "launch/build.h"
 #include "runtime/comm/mpi_version.h"
 #include "runtime/device/device.h"

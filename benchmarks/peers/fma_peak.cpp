@@ -50,7 +50,8 @@ extern "C" double fma_peak(int threads) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<std::thread> workers;
   for (int t = 0; t < threads; ++t) {
-    workers.emplace_back([&results, wide, t] { results[static_cast<size_t>(t)] = wide ? burn_avx512() : burn_avx2(); });
+    workers.emplace_back(
+        [&results, wide, t] { results[static_cast<size_t>(t)] = wide ? burn_avx512() : burn_avx2(); });
   }
   for (std::thread& worker : workers) worker.join();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -1,9 +1,9 @@
-// Double-precision reference of kernels/attention.h for one sequence without a cache.
+// Double-precision reference of kernels/transformer/attention.h for one sequence without a cache.
 #pragma once
 
 #include <vector>
 
-#include "kernels/attention.h"
+#include "kernels/transformer/attention.h"
 
 namespace orthant::kernels::ref {
 

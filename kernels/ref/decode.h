@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/decode.h"
+#include "kernels/codes/decode.h"
 
 namespace orthant::kernels::ref {
 

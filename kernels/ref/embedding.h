@@ -1,4 +1,4 @@
-// Double-precision reference of kernels/embedding.h.
+// Double-precision reference of kernels/transformer/embedding.h.
 #pragma once
 
 #include <vector>

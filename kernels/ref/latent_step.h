@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "kernels/latent_step.h"
+#include "kernels/codes/latent_step.h"
 
 namespace orthant::kernels::ref {
 

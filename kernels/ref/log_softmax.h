@@ -1,4 +1,4 @@
-// Double-precision reference of kernels/log_softmax.h.
+// Double-precision reference of kernels/transformer/log_softmax.h.
 #pragma once
 
 #include <vector>

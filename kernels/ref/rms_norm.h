@@ -1,4 +1,4 @@
-// Double-precision reference of kernels/rms_norm.h.
+// Double-precision reference of kernels/transformer/rms_norm.h.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-// Double-precision reference of kernels/rope.h, from the frequencies themselves.
+// Double-precision reference of kernels/transformer/rope.h, from the frequencies themselves.
 #pragma once
 
 #include <span>

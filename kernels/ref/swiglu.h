@@ -1,4 +1,4 @@
-// Double-precision reference of kernels/swiglu.h.
+// Double-precision reference of kernels/transformer/swiglu.h.
 #pragma once
 
 #include <vector>

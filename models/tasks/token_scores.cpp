@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/log_softmax.h"
+#include "kernels/transformer/log_softmax.h"
 
 namespace orthant::models {
 

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/embedding.h"
-#include "kernels/rms_norm.h"
-#include "kernels/rope.h"
-#include "kernels/swiglu.h"
-#include "kernels/vector.h"
+#include "kernels/isa/vector.h"
+#include "kernels/transformer/embedding.h"
+#include "kernels/transformer/rms_norm.h"
+#include "kernels/transformer/rope.h"
+#include "kernels/transformer/swiglu.h"
 #include "runtime/core/error.h"
 
 namespace orthant::models {

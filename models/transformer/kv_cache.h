@@ -1,4 +1,5 @@
-// Keys and values of a batch of sequences, one slot a sequence, in the layout of kernels/attention.h.
+// Keys and values of a batch of sequences, one slot a sequence, in the layout of
+// kernels/transformer/attention.h.
 //
 // A cache of all layers serves generation; a run state keeps one of a single layer that every layer uses in
 // turn when nothing is to be remembered. Not thread-safe.
@@ -7,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/attention.h"
+#include "kernels/transformer/attention.h"
 #include "models/formats/model_file.h"
 #include "runtime/device/tensor.h"
 

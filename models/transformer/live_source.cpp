@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/vector.h"
+#include "kernels/isa/vector.h"
 #include "models/transformer/forward.h"
 #include "models/transformer/harvest.h"
 #include "runtime/core/error.h"

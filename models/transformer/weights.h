@@ -1,5 +1,5 @@
-// The weights of a Llama-family model (llama, mistral, qwen2), f32, packed once for kernels/gemm.h. With bf16
-// those of the products are rounded to it; norms, biases and the embedding stay as they are.
+// The weights of a Llama-family model (llama, mistral, qwen2), f32, packed once for kernels/dense/gemm.h.
+// With bf16 those of the products are rounded to it; norms, biases and the embedding stay as they are.
 //
 // Config, Weights and RunState are all there is to a model: forward() (forward.h) joins them. Immutable after
 // loading; one copy may serve several run states. Thread-safe for reading.
@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/gemm.h"
+#include "kernels/dense/gemm.h"
 #include "models/formats/model_file.h"
 
 namespace orthant::models {

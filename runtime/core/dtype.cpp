@@ -30,7 +30,9 @@ constexpr std::array<Entry, 12> kEntries = {{{Dtype::kF64, "f64", 8},
                                              {Dtype::kU16, "u16", 2},
                                              {Dtype::kU8, "u8", 1}}};
 
-const Entry& entry_of(Dtype dtype) { return kEntries[static_cast<size_t>(dtype)]; }
+const Entry& entry_of(Dtype dtype) {
+  return kEntries[static_cast<size_t>(dtype)];
+}
 
 template <typename T>
 void widen_elements(const void* from, std::span<float> into) {
@@ -40,8 +42,12 @@ void widen_elements(const void* from, std::span<float> into) {
 
 }  // namespace
 
-int64_t bytes_of(Dtype dtype) { return entry_of(dtype).bytes; }
-std::string_view name_of(Dtype dtype) { return entry_of(dtype).name; }
+int64_t bytes_of(Dtype dtype) {
+  return entry_of(dtype).bytes;
+}
+std::string_view name_of(Dtype dtype) {
+  return entry_of(dtype).name;
+}
 
 Dtype dtype_from_name(std::string_view name) {
   std::string known;
@@ -82,23 +88,31 @@ Float16 to_f16(float value) {
 
 void widen(Dtype dtype, const void* from, std::span<float> into) {
   switch (dtype) {
-    case Dtype::kF32: std::memcpy(into.data(), from, into.size_bytes()); return;
-    case Dtype::kBF16: return widen_elements<BFloat16>(from, into);
-    case Dtype::kF16: return widen_elements<Float16>(from, into);
-    default: require(false, "widen() takes f32, bf16 or f16");
+    case Dtype::kF32:
+      std::memcpy(into.data(), from, into.size_bytes());
+      return;
+    case Dtype::kBF16:
+      return widen_elements<BFloat16>(from, into);
+    case Dtype::kF16:
+      return widen_elements<Float16>(from, into);
+    default:
+      require(false, "widen() takes f32, bf16 or f16");
   }
 }
 
 void narrow(std::span<const float> from, Dtype dtype, void* into) {
   switch (dtype) {
-    case Dtype::kF32: std::memcpy(into, from.data(), from.size_bytes()); return;
+    case Dtype::kF32:
+      std::memcpy(into, from.data(), from.size_bytes());
+      return;
     case Dtype::kBF16:
       for (size_t i = 0; i < from.size(); ++i) static_cast<BFloat16*>(into)[i] = to_bf16(from[i]);
       return;
     case Dtype::kF16:
       for (size_t i = 0; i < from.size(); ++i) static_cast<Float16*>(into)[i] = to_f16(from[i]);
       return;
-    default: require(false, "narrow() gives f32, bf16 or f16");
+    default:
+      require(false, "narrow() gives f32, bf16 or f16");
   }
 }
 

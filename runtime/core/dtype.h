@@ -25,7 +25,9 @@ struct Float16 {
   uint16_t bits;
 };
 
-inline float to_f32(BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
+inline float to_f32(BFloat16 value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
+}
 inline BFloat16 to_bf16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};
@@ -41,22 +43,40 @@ void narrow(std::span<const float> from, Dtype dtype, void* into);
 template <typename T>
 constexpr Dtype dtype_of();
 template <>
-constexpr Dtype dtype_of<double>() { return Dtype::kF64; }
+constexpr Dtype dtype_of<double>() {
+  return Dtype::kF64;
+}
 template <>
-constexpr Dtype dtype_of<float>() { return Dtype::kF32; }
+constexpr Dtype dtype_of<float>() {
+  return Dtype::kF32;
+}
 template <>
-constexpr Dtype dtype_of<BFloat16>() { return Dtype::kBF16; }
+constexpr Dtype dtype_of<BFloat16>() {
+  return Dtype::kBF16;
+}
 template <>
-constexpr Dtype dtype_of<Float16>() { return Dtype::kF16; }
+constexpr Dtype dtype_of<Float16>() {
+  return Dtype::kF16;
+}
 template <>
-constexpr Dtype dtype_of<int64_t>() { return Dtype::kI64; }
+constexpr Dtype dtype_of<int64_t>() {
+  return Dtype::kI64;
+}
 template <>
-constexpr Dtype dtype_of<int32_t>() { return Dtype::kI32; }
+constexpr Dtype dtype_of<int32_t>() {
+  return Dtype::kI32;
+}
 template <>
-constexpr Dtype dtype_of<uint64_t>() { return Dtype::kU64; }
+constexpr Dtype dtype_of<uint64_t>() {
+  return Dtype::kU64;
+}
 template <>
-constexpr Dtype dtype_of<uint32_t>() { return Dtype::kU32; }
+constexpr Dtype dtype_of<uint32_t>() {
+  return Dtype::kU32;
+}
 template <>
-constexpr Dtype dtype_of<uint8_t>() { return Dtype::kU8; }
+constexpr Dtype dtype_of<uint8_t>() {
+  return Dtype::kU8;
+}
 
 }  // namespace orthant

@@ -1,7 +1,7 @@
 // Errors and exit codes: one exception type that carries the process exit code.
 //
-// Every message has the form "problem (why) suggestion"; the last two may be empty. Bad input, a broken file or
-// a lost peer throws; a broken invariant of our own goes through require(). Thread-safe.
+// Every message has the form "problem (why) suggestion"; the last two may be empty. Bad input, a broken file
+// or a lost peer throws; a broken invariant of our own goes through require(). Thread-safe.
 #pragma once
 
 #include <source_location>

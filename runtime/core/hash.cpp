@@ -1,4 +1,5 @@
-#define OPENSSL_API_COMPAT 0x10100000L  // the low-level SHA-256 keeps a plain state that can be sent to a peer
+#define OPENSSL_API_COMPAT \
+  0x10100000L  // the low-level SHA-256 keeps a plain state that can be sent to a peer
 #include "runtime/core/hash.h"
 
 #include <fmt/format.h>
@@ -21,9 +22,13 @@ Hash128 hash128(const void* data, int64_t bytes) {
   return {hash.low64, hash.high64};
 }
 
-Hash128 hash128(std::string_view text) { return hash128(text.data(), static_cast<int64_t>(text.size())); }
+Hash128 hash128(std::string_view text) {
+  return hash128(text.data(), static_cast<int64_t>(text.size()));
+}
 
-std::string to_hex(Hash128 hash) { return fmt::format("{:016x}{:016x}", hash.high, hash.low); }
+std::string to_hex(Hash128 hash) {
+  return fmt::format("{:016x}{:016x}", hash.high, hash.low);
+}
 
 Hash128 hash128_from_hex(std::string_view text) {
   Hash128 hash;
@@ -42,7 +47,9 @@ struct HashStream::State {
   XXH3_state_t xxh;
 };
 
-HashStream::HashStream() : state_(std::make_unique<State>()) { XXH3_128bits_reset(&state_->xxh); }
+HashStream::HashStream() : state_(std::make_unique<State>()) {
+  XXH3_128bits_reset(&state_->xxh);
+}
 HashStream::~HashStream() = default;
 HashStream::HashStream(HashStream&&) noexcept = default;
 HashStream& HashStream::operator=(HashStream&&) noexcept = default;
@@ -56,7 +63,9 @@ Hash128 HashStream::digest() const {
   return {hash.low64, hash.high64};
 }
 
-Sha256::Sha256() { SHA256_Init(reinterpret_cast<SHA256_CTX*>(context_.data())); }
+Sha256::Sha256() {
+  SHA256_Init(reinterpret_cast<SHA256_CTX*>(context_.data()));
+}
 
 void Sha256::update(const void* data, int64_t bytes) {
   SHA256_Update(reinterpret_cast<SHA256_CTX*>(context_.data()), data, static_cast<size_t>(bytes));
@@ -70,7 +79,9 @@ std::string Sha256::hex() {
   return text;
 }
 
-std::vector<std::byte> Sha256::export_state() const { return {context_.begin(), context_.end()}; }
+std::vector<std::byte> Sha256::export_state() const {
+  return {context_.begin(), context_.end()};
+}
 
 Sha256 Sha256::import_state(std::span<const std::byte> state) {
   Sha256 hash;

@@ -1,4 +1,5 @@
-// XXH3-128 for our own files and keys; SHA-256 for published artefacts, with a state that travels between ranks.
+// XXH3-128 for our own files and keys; SHA-256 for published artefacts, with a state that travels between
+// ranks.
 #pragma once
 
 #include <array>

@@ -14,11 +14,16 @@ namespace {
 
 std::string_view label(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "debug";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarning: return "warning";
-    case LogLevel::kError: return "error";
-    case LogLevel::kOff: return "off";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
+    case LogLevel::kOff:
+      return "off";
   }
   return "?";
 }
@@ -55,8 +60,8 @@ void Log::open_file(const std::string& path) {
 void Log::write(LogLevel level, std::string_view message) {
   if (level < level_) return;
   const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
-  const std::string line = fmt::format("{:%Y-%m-%dT%H:%M:%S} [{}] {}: {}\n", fmt::gmtime(now), rank_,
-                                       label(level), message);
+  const std::string line =
+      fmt::format("{:%Y-%m-%dT%H:%M:%S} [{}] {}: {}\n", fmt::gmtime(now), rank_, label(level), message);
   const std::lock_guard lock(mutex_);
   if (file_ != nullptr) {
     std::fputs(line.c_str(), file_);

@@ -20,7 +20,8 @@ uint32_t mix(uint32_t value, uint32_t key) {
 
 }  // namespace
 
-KeyedPermutation::KeyedPermutation(int64_t size, uint64_t seed, Purpose purpose, uint32_t round) : size_(size) {
+KeyedPermutation::KeyedPermutation(int64_t size, uint64_t seed, Purpose purpose, uint32_t round)
+    : size_(size) {
   require(size >= 1, "a permutation has at least one element");
   const int bits = std::bit_width(static_cast<uint64_t>(size - 1));
   half_bits_ = static_cast<uint32_t>((bits + 1) / 2);

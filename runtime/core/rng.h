@@ -31,7 +31,8 @@ enum class Purpose : uint32_t {
 [[nodiscard]] std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
 // The four words that belong to (seed, purpose, step, index).
-[[nodiscard]] std::array<uint32_t, 4> random_words(uint64_t seed, Purpose purpose, uint32_t step, uint64_t index);
+[[nodiscard]] std::array<uint32_t, 4> random_words(uint64_t seed, Purpose purpose, uint32_t step,
+                                                   uint64_t index);
 [[nodiscard]] uint64_t random_u64(uint64_t seed, Purpose purpose, uint32_t step, uint64_t index);
 // Uniform in [0, 1), 24 random bits.
 [[nodiscard]] float random_uniform(uint64_t seed, Purpose purpose, uint32_t step, uint64_t index);

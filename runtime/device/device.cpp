@@ -29,10 +29,11 @@ Device device_from_name(std::string_view name, int local_rank) {
 Device cuda_device_of(int local_rank, int count) {
   if (count == 1) return {DeviceKind::kCuda, 0};
   if (local_rank < count) return {DeviceKind::kCuda, local_rank};
-  throw Error(ExitCode::kDevice,
-              {.problem = fmt::format("rank {} of this host has no CUDA device of its own", local_rank),
-               .why = fmt::format("the host shows {} devices", count),
-               .suggestion = fmt::format("Start at most {} ranks on this host, or use --device=cpu.", count)});
+  throw Error(
+      ExitCode::kDevice,
+      {.problem = fmt::format("rank {} of this host has no CUDA device of its own", local_rank),
+       .why = fmt::format("the host shows {} devices", count),
+       .suggestion = fmt::format("Start at most {} ranks on this host, or use --device=cpu.", count)});
 }
 
 int64_t available_bytes(Device device) {

@@ -20,7 +20,8 @@ inline constexpr Device kCpu{};
 // Usable CUDA devices on this host; 0 without a driver, a device or CUDA in the build. Throws Error(kDevice)
 // when there is a driver and it fails.
 [[nodiscard]] int cuda_device_count();
-// The device of a rank: "cpu", "cuda" (Error(kDevice) where there is none) or "auto" (CUDA where there is one).
+// The device of a rank: "cpu", "cuda" (Error(kDevice) where there is none) or "auto" (CUDA where there is
+// one).
 [[nodiscard]] Device device_from_name(std::string_view name, int local_rank);
 // The device of a rank among the `count` > 0 that it sees: the one of its own number, or the only one, which
 // is what a job system leaves each rank to see. Throws Error(kDevice) where there are fewer than ranks.

@@ -28,7 +28,7 @@ struct DeviceRates {
 [[nodiscard]] DeviceRates stated_rates(std::string_view device);
 
 // One of `ranks` CPU ranks of this host, which share its cores and memory. `host_flops`: measured peak of all
-// cores (kernels/peak.h).
+// cores (kernels/dense/peak.h).
 [[nodiscard]] DeviceRates host_rates(int ranks, double host_flops, int64_t available_bytes);
 
 }  // namespace orthant

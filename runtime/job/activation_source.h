@@ -18,9 +18,9 @@ enum class Split { kTrain, kHoldout };
 
 // Beside each activation row; a source without tokens leaves them empty.
 struct RowLabels {
-  std::vector<int32_t> token_ids;   // [rows]
-  std::vector<int32_t> positions;   // [rows] counted within the row of the language model
-  std::vector<int64_t> documents;   // [rows]
+  std::vector<int32_t> token_ids;  // [rows]
+  std::vector<int32_t> positions;  // [rows] counted within the row of the language model
+  std::vector<int64_t> documents;  // [rows]
 };
 
 // What the source left out, for the result.
@@ -36,10 +36,11 @@ class ActivationSource {
   [[nodiscard]] virtual int64_t d_model() const = 0;
   // Rows of one pass over a split; 0: unlimited (a generator).
   [[nodiscard]] virtual int64_t rows(Split split) const = 0;
-  // Rows for samples [first, first + into.shape[0]) of `split`, on the CPU. Sample numbers of kTrain go on past
-  // rows() into the next pass, in another order; those of kHoldout are in file order and end at rows().
+  // Rows for samples [first, first + into.shape[0]) of `split`, on the CPU. Sample numbers of kTrain go on
+  // past rows() into the next pass, in another order; those of kHoldout are in file order and end at rows().
   // `labels` may be null.
-  virtual void read(Split split, int64_t first, Matrix<float> into /* [rows, d_model] */, RowLabels* labels) = 0;
+  virtual void read(Split split, int64_t first, Matrix<float> into /* [rows, d_model] */,
+                    RowLabels* labels) = 0;
   [[nodiscard]] virtual ExcludedRows excluded() const { return {}; }
   // What the data is, for keys and provenance: equal texts mean equal data.
   [[nodiscard]] virtual std::string identity() const = 0;

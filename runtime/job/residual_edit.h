@@ -13,8 +13,8 @@ namespace orthant {
 class ResidualEdit {
  public:
   virtual ~ResidualEdit() = default;
-  // `residual` [tokens, d_model] is changed in place; token_ids and positions [tokens] say what each row is, and
-  // sequences [tokens] which sequence of the batch it belongs to.
+  // `residual` [tokens, d_model] is changed in place; token_ids and positions [tokens] say what each row is,
+  // and sequences [tokens] which sequence of the batch it belongs to.
   virtual void apply(Matrix<float> residual, std::span<const int32_t> token_ids,
                      std::span<const int32_t> positions, std::span<const int32_t> sequences) = 0;
 };

@@ -25,9 +25,9 @@ struct RunFacts {
   std::string version;
   std::string git_hash;
   std::vector<std::string> command_line;
-  std::string device;   // of this rank
-  int threads = 1;      // of this rank
-  std::string kernels;  // instruction set chosen
+  std::string device;          // of this rank
+  int threads = 1;             // of this rank
+  std::string kernels;         // instruction set chosen
   std::string precision = {};  // of dense products; empty where the verb has none
   int mesh_data = 1;
   int mesh_dictionary = 1;
@@ -37,7 +37,8 @@ class RunDirectory {
  public:
   // Collective. Creates `path` or continues what is there. Error(kConfig) when another job holds it (naming
   // host and pid) or its configuration differs (naming the fields) from that of an attempt that began or was
-  // killed; `fresh` removes what an earlier attempt left. Opens this rank's log file. `group` and `log` outlive the object.
+  // killed; `fresh` removes what an earlier attempt left. Opens this rank's log file. `group` and `log`
+  // outlive the object.
   [[nodiscard]] static std::unique_ptr<RunDirectory> open(const std::string& path, const Config& config,
                                                           const RunFacts& facts, bool fresh,
                                                           ControlGroup& group, Log& log);

@@ -11,8 +11,8 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/latent_step.h"
-#include "kernels/precision.h"
+#include "kernels/codes/latent_step.h"
+#include "kernels/dense/precision.h"
 #include "sae/config.pb.h"
 
 namespace orthant::sae {

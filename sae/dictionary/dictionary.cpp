@@ -5,7 +5,7 @@
 #include <cstring>
 #include <vector>
 
-#include "kernels/latent_step.h"
+#include "kernels/codes/latent_step.h"
 #include "runtime/core/hash.h"
 #include "runtime/core/rng.h"
 

@@ -4,7 +4,7 @@
 // where positive; jumprelu above one threshold a latent. Collective over the shards; not thread-safe.
 #pragma once
 
-#include "kernels/codes.h"
+#include "kernels/codes/codes.h"
 #include "sae/dictionary/dictionary.h"
 #include "sae/dictionary/input_scaling.h"
 #include "sae/dictionary/reconstruction.h"

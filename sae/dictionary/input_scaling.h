@@ -1,7 +1,7 @@
 // Scaling of the encoder's input and of what it reconstructs. Row by row; independent of ranks and threads.
 #pragma once
 
-#include "kernels/gemm.h"
+#include "kernels/dense/gemm.h"
 #include "runtime/job/activation_source.h"
 #include "sae/dictionary/dictionary.h"
 

@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "kernels/codes.h"
-#include "kernels/decode.h"
+#include "kernels/codes/codes.h"
+#include "kernels/codes/decode.h"
 #include "runtime/comm/communicator.h"
 #include "runtime/comm/ordered_sum.h"
 #include "runtime/core/share.h"

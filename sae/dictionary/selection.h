@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/codes.h"
+#include "kernels/codes/codes.h"
 #include "runtime/comm/communicator.h"
 
 namespace orthant::sae {

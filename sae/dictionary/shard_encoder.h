@@ -1,14 +1,14 @@
 // Encoding with one slice of the latents and exact selection over all slices: used by training and inference.
 //
 // Owns the packed encoder, in the dictionary's precision, which must be packed again after every change of
-// the weights; where few of many latents are selected and the processor has a screen (kernels/screen.h), that
-// is one. Not thread-safe.
+// the weights; where few of many latents are selected and the processor has a screen
+// (kernels/screen/screen.h), that is one. Not thread-safe.
 #pragma once
 
 #include <span>
 #include <vector>
 
-#include "kernels/encode.h"
+#include "kernels/encode/encode.h"
 #include "sae/dictionary/dictionary.h"
 #include "sae/dictionary/selection.h"
 #include "sae/dictionary/watched_tops.h"

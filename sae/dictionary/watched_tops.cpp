@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "kernels/rank_key.h"
+#include "kernels/encode/rank_key.h"
 
 namespace orthant::sae {
 

@@ -5,7 +5,7 @@
 // Local to a slice of the latents. Allocated at construction. Not thread-safe.
 #pragma once
 
-#include "kernels/encode.h"
+#include "kernels/encode/encode.h"
 #include "runtime/core/share.h"
 
 namespace orthant::sae {

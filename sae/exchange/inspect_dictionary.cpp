@@ -118,10 +118,10 @@ std::vector<Damage> verify_dictionary(const std::string& path) {
     const std::string recorded = text_of(result, "weights_sha256");
     const std::string found = sha256_of(file.dictionary);
     if (!recorded.empty() && recorded != found) {
-      damage.push_back({.file = name,
-                        .reason = fmt::format("the SHA-256 of its weights is {}, result.json records {}",
-                                              found, recorded),
-                        .repair = repair});
+      damage.push_back(
+          {.file = name,
+           .reason = fmt::format("the SHA-256 of its weights is {}, result.json records {}", found, recorded),
+           .repair = repair});
     } else if (!all_finite(file.dictionary)) {
       damage.push_back({.file = name, .reason = "a weight is not a finite number", .repair = repair});
     }

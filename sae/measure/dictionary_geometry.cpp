@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/vector.h"
+#include "kernels/isa/vector.h"
 #include "sae/dictionary/reconstruction.h"
 #include "sae/measure/neighbour_cosines.h"
 

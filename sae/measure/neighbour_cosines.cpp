@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/neighbour.h"
+#include "kernels/neighbour/neighbour.h"
 #include "runtime/core/rng.h"
 
 namespace orthant::sae {

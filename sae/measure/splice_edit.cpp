@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/vector.h"
+#include "kernels/isa/vector.h"
 #include "runtime/comm/self.h"
 
 namespace orthant::sae {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "kernels/latent_step.h"
+#include "kernels/codes/latent_step.h"
 #include "runtime/core/error.h"
 #include "runtime/core/rng.h"
 

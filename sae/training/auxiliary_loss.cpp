@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/decode.h"
+#include "kernels/codes/decode.h"
 
 namespace orthant::sae {
 namespace {

@@ -1,6 +1,6 @@
 #include "sae/training/batch_sums.h"
 
-#include "kernels/decode.h"
+#include "kernels/codes/decode.h"
 
 namespace orthant::sae {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/codes.h"
+#include "kernels/codes/codes.h"
 #include "runtime/core/share.h"
 #include "runtime/device/tensor.h"
 

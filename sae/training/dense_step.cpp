@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/decode.h"
+#include "kernels/codes/decode.h"
 #include "runtime/core/error.h"
 #include "sae/training/dense_blocks.h"
 #include "sae/training/trainer.h"

@@ -3,7 +3,7 @@
 // Memory is allocated at construction; not thread-safe.
 #pragma once
 
-#include "kernels/latent_step.h"
+#include "kernels/codes/latent_step.h"
 #include "sae/training/replica_exchange.h"
 
 namespace orthant::sae {

@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "kernels/latent_step.h"
+#include "kernels/codes/latent_step.h"
 #include "runtime/job/checkpointable.h"
 #include "sae/dictionary/dictionary.h"
 #include "sae/dictionary/reconstruction.h"

@@ -9,7 +9,7 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/vector.h"
+#include "kernels/isa/vector.h"
 
 namespace orthant::sae {
 namespace {

@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/neighbour.h"
-#include "kernels/pair_screen.h"
+#include "kernels/neighbour/neighbour.h"
+#include "kernels/neighbour/pair_screen.h"
 #include "runtime/comm/communicator.h"
 #include "sae/dictionary/dictionary.h"
 #include "sae/training/latent_partition.h"

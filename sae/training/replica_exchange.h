@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/codes.h"
+#include "kernels/codes/codes.h"
 #include "runtime/comm/communicator.h"
 #include "runtime/core/share.h"
 #include "sae/training/data_parallel.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/decode.h"
+#include "kernels/codes/decode.h"
 #include "runtime/core/error.h"
 #include "sae/training/dense_blocks.h"
 

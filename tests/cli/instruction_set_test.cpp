@@ -3,7 +3,7 @@
 
 #include <boost/json.hpp>
 
-#include "kernels/isa.h"
+#include "kernels/isa/isa.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 

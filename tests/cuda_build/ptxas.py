@@ -49,7 +49,7 @@ def main() -> int:
         print("skipped: no nvcc was found")
         return SKIPPED
     found, count = [], 0
-    for file in sorted(folder.glob("*_cuda.cu")):
+    for file in sorted(folder.rglob("*_cuda.cu")):
         with tempfile.TemporaryDirectory() as scratch:
             command = [nvcc, "-cubin", "-Xptxas=-v", *options, "-o", f"{scratch}/kernel.cubin", str(file)]
             run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,9 +1,9 @@
-#include "kernels/attention.h"
+#include "kernels/transformer/attention.h"
 
 #include <gtest/gtest.h>
 
 #include "kernels/ref/attention.h"
-#include "kernels/transformer_cuda.h"
+#include "kernels/transformer/transformer_cuda.h"
 #include "tests/emulation/kernel_test.h"
 
 namespace orthant::kernels {

@@ -10,7 +10,7 @@ namespace {
 TEST(Coverage, EveryKernelFileHasATestHere) {
   const std::filesystem::path root(ORTHANT_SOURCE_DIR);
   int found = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(root / "kernels")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root / "kernels")) {
     const std::string name = entry.path().filename().string();
     constexpr std::string_view kEnding = "_cuda.cu";
     if (!name.ends_with(kEnding)) continue;

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/decode_cuda.h"
+#include "kernels/codes/decode_cuda.h"
 #include "tests/emulation/kernel_test.h"
 
 namespace orthant::kernels {

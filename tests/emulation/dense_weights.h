@@ -1,7 +1,7 @@
 // Weights of a dense product where the kernels run.
 #pragma once
 
-#include "kernels/gemm_cuda.h"
+#include "kernels/dense/gemm_cuda.h"
 #include "tests/emulation/kernel_test.h"
 
 namespace orthant::testing {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/latent_step.h"
+#include "kernels/codes/latent_step.h"
 #include "tests/emulation/kernel_test.h"
 #include "tests/support/random_paths.h"
 

@@ -5,8 +5,8 @@
 
 #include <numeric>
 
-#include "kernels/launch.cuh"
-#include "kernels/row.cuh"
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/row.cuh"
 #include "runtime/core/error.h"
 #include "tests/emulation/runs.h"
 

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "kernels/encode_cuda.h"
+#include "kernels/encode/encode_cuda.h"
 #include "tests/emulation/dense_weights.h"
 
 namespace orthant::testing {

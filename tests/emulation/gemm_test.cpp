@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "kernels/gemm.h"
+#include "kernels/dense/gemm.h"
 #include "kernels/scalar.h"
 #include "tests/emulation/dense_weights.h"
 

@@ -1,9 +1,9 @@
-// kernels/cuda_blas.h for kernels that run on the CPU: plain loops, with the bits of the CPU's product in f32
-// and bf16.
+// kernels/cuda/cuda_blas.h for kernels that run on the CPU: plain loops, with the bits of the CPU's product
+// in f32 and bf16.
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/cuda_blas.h"
+#include "kernels/cuda/cuda_blas.h"
 #include "kernels/scalar.h"
 
 namespace orthant::kernels::cuda {

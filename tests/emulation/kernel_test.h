@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/codes.h"
+#include "kernels/codes/codes.h"
 #include "runtime/device/buffer.h"
 #include "runtime/device/tensor.h"
 #include "tests/emulation/runs.h"

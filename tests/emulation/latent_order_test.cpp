@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "kernels/latent_step_cuda.h"
+#include "kernels/codes/latent_step_cuda.h"
 #include "tests/emulation/kernel_test.h"
 
 namespace orthant::kernels {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "kernels/latent_step_cuda.h"
+#include "kernels/codes/latent_step_cuda.h"
 #include "tests/emulation/device_paths.h"
 
 namespace orthant::kernels {

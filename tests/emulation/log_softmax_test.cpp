@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/transformer_cuda.h"
+#include "kernels/transformer/transformer_cuda.h"
 #include "tests/emulation/kernel_test.h"
 
 namespace orthant::kernels {

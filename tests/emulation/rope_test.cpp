@@ -1,8 +1,8 @@
-#include "kernels/rope.h"
+#include "kernels/transformer/rope.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/transformer_cuda.h"
+#include "kernels/transformer/transformer_cuda.h"
 #include "tests/emulation/kernel_test.h"
 
 namespace orthant::kernels {

@@ -1,10 +1,10 @@
-#include "kernels/swiglu.h"
+#include "kernels/transformer/swiglu.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "kernels/transformer_cuda.h"
+#include "kernels/transformer/transformer_cuda.h"
 #include "tests/emulation/kernel_test.h"
 
 namespace orthant::kernels {

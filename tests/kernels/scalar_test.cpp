@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/ref/round_bf16.h"
-#include "kernels/transformer_rows.h"
+#include "kernels/transformer/transformer_rows.h"
 #include "tests/support/normal_matrix.h"
 
 namespace orthant::kernels {

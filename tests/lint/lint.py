@@ -21,8 +21,8 @@ BELOW = {
 KERNELS_RUNTIME = {"core", "device"}
 SOURCES = {".h", ".cpp", ".cu", ".cuh"}
 LONGEST_FILE = 600
-# What a kernel file leaves to kernels/launch.cuh, or does without: sums in no fixed order, code that no host can run.
-LAUNCH_HEADER = pathlib.PurePath("kernels/launch.cuh")
+# What a kernel file leaves to kernels/cuda/launch.cuh, or does without: sums in no fixed order, code that no host can run.
+LAUNCH_HEADER = pathlib.PurePath("kernels/cuda/launch.cuh")
 NOT_IN_KERNELS = re.compile(r"<<<|\b__shared__\b|\b__shfl|\b__ballot|\b__syncwarp|\batomic\w*|\basm\b|\bprintf\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
@@ -42,7 +42,7 @@ def problems_of(path: pathlib.PurePath, text: str, has_own_header: bool = False)
     for number, line in enumerate(lines, 1):
         is_kernel = path.suffix in {".cu", ".cuh"} and path.parts[0] == "kernels" and path != LAUNCH_HEADER
         if is_kernel and (forbidden := NOT_IN_KERNELS.search(line.split("//")[0])):
-            found.append(f"{path}:{number}: uses {forbidden.group(0)}, which only kernels/launch.cuh may (or nobody)")
+            found.append(f"{path}:{number}: uses {forbidden.group(0)}, which only kernels/cuda/launch.cuh may (or nobody)")
         match = INCLUDE.match(line)
         if match is None:
             continue

@@ -30,7 +30,7 @@ class LintTest(unittest.TestCase):
             self.assertTrue(check("kernels/a_cuda.cu", text), text)
             self.assertTrue(check("kernels/a.cuh", text), text)
             self.assertFalse(check("kernels/a.cpp", text), text)
-        self.assertFalse(check("kernels/launch.cuh", "__shared__ int x;"))
+        self.assertFalse(check("kernels/cuda/launch.cuh", "__shared__ int x;"))
         self.assertFalse(check("kernels/a_cuda.cu", "__syncthreads();  // no atomics"))
 
     def test_files(self):

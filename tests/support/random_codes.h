@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "kernels/codes.h"
+#include "kernels/codes/codes.h"
 #include "runtime/core/rng.h"
 
 namespace orthant::testing {

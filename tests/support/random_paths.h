@@ -2,7 +2,7 @@
 // one or two paths over one slice of the latents.
 #pragma once
 
-#include "kernels/latent_step.h"
+#include "kernels/codes/latent_step.h"
 #include "tests/support/random_codes.h"
 
 namespace orthant::testing {

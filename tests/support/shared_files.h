@@ -1,5 +1,5 @@
-// The folder of golden outputs and real data beside the checkout. Tests that need it skip with a reason, counted,
-// where it is absent. ORTHANT_SHARED names another place.
+// The folder of golden outputs and real data beside the checkout. Tests that need it skip with a reason,
+// counted, where it is absent. ORTHANT_SHARED names another place.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,6 +18,6 @@ inline std::filesystem::path shared_folder() {
 }  // namespace orthant::testing
 
 // Skips the running test unless `relative` exists in the shared folder.
-#define ORTHANT_NEEDS_SHARED(relative)                                                     \
-  if (!std::filesystem::exists(orthant::testing::shared_folder() / (relative)))            \
+#define ORTHANT_NEEDS_SHARED(relative)                                          \
+  if (!std::filesystem::exists(orthant::testing::shared_folder() / (relative))) \
   GTEST_SKIP() << "needs " << (relative) << " of the shared folder (set ORTHANT_SHARED)"

@@ -5,7 +5,7 @@
 #include <functional>
 #include <numeric>
 
-#include "kernels/log_softmax.h"
+#include "kernels/transformer/log_softmax.h"
 #include "models/transformer/forward.h"
 #include "runtime/storage/npy.h"
 #include "tests/support/golden_model.h"

@@ -24,8 +24,8 @@
 namespace orthant {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::code_of;
+using ::testing::HasSubstr;
 using testing::TempDir;
 
 constexpr int64_t kLatents = 37;  // no world size but 1 and 37 divides it

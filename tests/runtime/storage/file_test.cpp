@@ -14,8 +14,8 @@
 namespace orthant {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::code_of;
+using ::testing::HasSubstr;
 using testing::TempDir;
 
 TEST(File, ReadsBackWhatWasWritten) {

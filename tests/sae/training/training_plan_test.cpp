@@ -5,7 +5,7 @@
 
 #include <mutex>
 
-#include "kernels/precision.h"
+#include "kernels/dense/precision.h"
 #include "tests/support/small_training.h"
 
 namespace orthant::sae {

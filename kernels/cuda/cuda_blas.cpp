@@ -1,0 +1,234 @@
+#include "kernels/cuda/cuda_blas.h"
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "runtime/core/error.h"
+#include "runtime/device/cuda_check.h"
+
+namespace orthant::kernels::cuda {
+namespace {
+
+using ::orthant::cuda::check;
+
+// What is used of cuBLASLt.
+struct Library {
+  decltype(&cublasLtCreate) create;
+  decltype(&cublasLtDestroy) destroy;
+  decltype(&cublasLtGetStatusString) status_text;
+  decltype(&cublasLtMatmul) matmul;
+  decltype(&cublasLtMatmulAlgoCheck) check_algorithm;
+  decltype(&cublasLtMatmulAlgoGetHeuristic) choose_algorithm;
+  decltype(&cublasLtMatmulDescCreate) create_operation;
+  decltype(&cublasLtMatmulDescDestroy) destroy_operation;
+  decltype(&cublasLtMatmulDescSetAttribute) set_operation;
+  decltype(&cublasLtMatrixLayoutCreate) create_layout;
+  decltype(&cublasLtMatrixLayoutDestroy) destroy_layout;
+  decltype(&cublasLtMatmulPreferenceCreate) create_preference;
+  decltype(&cublasLtMatmulPreferenceDestroy) destroy_preference;
+  decltype(&cublasLtMatmulPreferenceSetAttribute) set_preference;
+};
+
+[[noreturn]] void throw_not_loaded(const std::string& name) {
+  const char* reason = dlerror();
+  throw Error(ExitCode::kDevice,
+              {.problem = fmt::format("cannot load {}", name),
+               .why = reason == nullptr ? "the system does not say why" : reason,
+               .suggestion = fmt::format("Install cuBLAS of CUDA {}, or name the folder that holds it in "
+                                         "LD_LIBRARY_PATH.",
+                                         CUBLAS_VER_MAJOR)});
+}
+
+void* open_library(const std::string& name) {
+  // Where the toolkit is, whether or not the loader was told of it.
+  for (const std::string& folder : {std::string(), std::string("/usr/local/cuda/lib64/")}) {
+    if (void* const opened = dlopen((folder + name).c_str(), RTLD_NOW | RTLD_LOCAL)) return opened;
+  }
+  throw_not_loaded(name);
+}
+
+Library load_library() {
+  const std::string name = fmt::format("libcublasLt.so.{}", CUBLAS_VER_MAJOR);
+  void* const opened = open_library(name);
+  Library library{};
+  const auto find = [&]<typename Function>(const char* symbol, Function& into) {
+    into = reinterpret_cast<Function>(dlsym(opened, symbol));
+    if (into == nullptr) throw_not_loaded(name);
+  };
+  find("cublasLtCreate", library.create);
+  find("cublasLtDestroy", library.destroy);
+  find("cublasLtGetStatusString", library.status_text);
+  find("cublasLtMatmul", library.matmul);
+  find("cublasLtMatmulAlgoCheck", library.check_algorithm);
+  find("cublasLtMatmulAlgoGetHeuristic", library.choose_algorithm);
+  find("cublasLtMatmulDescCreate", library.create_operation);
+  find("cublasLtMatmulDescDestroy", library.destroy_operation);
+  find("cublasLtMatmulDescSetAttribute", library.set_operation);
+  find("cublasLtMatrixLayoutCreate", library.create_layout);
+  find("cublasLtMatrixLayoutDestroy", library.destroy_layout);
+  find("cublasLtMatmulPreferenceCreate", library.create_preference);
+  find("cublasLtMatmulPreferenceDestroy", library.destroy_preference);
+  find("cublasLtMatmulPreferenceSetAttribute", library.set_preference);
+  return library;
+}
+
+const Library& library() {
+  static const Library loaded = load_library();
+  return loaded;
+}
+
+void check_blas(cublasStatus_t status, std::string_view doing) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw Error(ExitCode::kDevice, {.problem = fmt::format("cuBLASLt failed {}", doing),
+                                  .why = library().status_text(status),
+                                  .suggestion = "See `nvidia-smi`, or use --device=cpu."});
+}
+
+template <typename Handle>
+using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, cublasStatus_t (*)(Handle)>;
+
+cudaDataType_t element_of(Precision precision) {
+  return precision == Precision::kBF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+// cuBLASLt has columns where we have rows: out^T [columns, rows] = w^T x.
+struct Problem {
+  Owned<cublasLtMatmulDesc_t> operation;
+  Owned<cublasLtMatrixLayout_t> w, x, out;
+};
+
+Owned<cublasLtMatmulDesc_t> operation_of(Precision precision) {
+  const cublasComputeType_t compute =
+      precision == Precision::kTF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+  cublasLtMatmulDesc_t operation = nullptr;
+  check_blas(library().create_operation(&operation, compute, CUDA_R_32F), "describing a product");
+  Owned<cublasLtMatmulDesc_t> owned(operation, library().destroy_operation);
+  const cublasOperation_t transposed = CUBLAS_OP_T;
+  check_blas(library().set_operation(operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
+             "describing a product");
+  return owned;
+}
+
+Owned<cublasLtMatrixLayout_t> layout_of(cudaDataType_t element, int64_t height, int64_t width,
+                                        int64_t stride) {
+  cublasLtMatrixLayout_t layout = nullptr;
+  check_blas(library().create_layout(&layout, element, static_cast<uint64_t>(height),
+                                     static_cast<uint64_t>(width), stride),
+             "describing a matrix");
+  return {layout, library().destroy_layout};
+}
+
+Problem problem_of(Precision precision, int64_t depth, int64_t rows, int64_t columns, int64_t out_stride) {
+  return {.operation = operation_of(precision),
+          .w = layout_of(element_of(precision), depth, columns, depth),
+          .x = layout_of(element_of(precision), depth, rows, depth),
+          .out = layout_of(CUDA_R_32F, columns, rows, out_stride)};
+}
+
+// Of addresses and rows, in bytes.
+struct Alignment {
+  uint32_t operands;
+  uint32_t out;
+};
+
+constexpr uint32_t kAligned = 16;  // what vector loads need
+constexpr Alignment kBest{kAligned, kAligned};
+
+Alignment least_alignment(Precision precision) {
+  return {static_cast<uint32_t>(operand_bytes(precision)), sizeof(float)};
+}
+
+// Without room for partial sums nothing splits the depth. Nothing where no algorithm fits.
+std::optional<cublasLtMatmulAlgo_t> algorithm_of(void* handle, const Problem& problem, Alignment alignment) {
+  cublasLtMatmulPreference_t preference = nullptr;
+  check_blas(library().create_preference(&preference), "choosing an algorithm");
+  const Owned<cublasLtMatmulPreference_t> owned(preference, library().destroy_preference);
+  const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+    check_blas(library().set_preference(preference, attribute, &value, sizeof value),
+               "choosing an algorithm");
+  };
+  set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{0});
+  set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE));
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment.operands);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment.operands);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment.out);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment.out);
+  cublasLtMatmulHeuristicResult_t result{};
+  int found = 0;
+  const cublasStatus_t status = library().choose_algorithm(
+      static_cast<cublasLtHandle_t>(handle), problem.operation.get(), problem.w.get(), problem.x.get(),
+      problem.out.get(), problem.out.get(), preference, 1, &result, &found);
+  if (status != CUBLAS_STATUS_SUCCESS || found == 0 || result.state != CUBLAS_STATUS_SUCCESS) return {};
+  return result.algo;
+}
+
+bool fits(void* handle, const Problem& problem, const cublasLtMatmulAlgo_t& algorithm) {
+  cublasLtMatmulHeuristicResult_t result{};
+  const cublasStatus_t status = library().check_algorithm(
+      static_cast<cublasLtHandle_t>(handle), problem.operation.get(), problem.w.get(), problem.x.get(),
+      problem.out.get(), problem.out.get(), &algorithm, &result);
+  return status == CUBLAS_STATUS_SUCCESS && result.workspaceSize == 0;
+}
+
+template <typename... Pointers>
+bool are_aligned(int64_t row_bytes, int64_t out_bytes, Pointers... addresses) {
+  return row_bytes % kAligned == 0 && out_bytes % kAligned == 0 &&
+         ((reinterpret_cast<uintptr_t>(addresses) % kAligned == 0) && ...);
+}
+
+void zero_rows(float* out, int64_t out_stride, int64_t rows, int64_t columns, Stream& stream) {
+  check(cudaMemset2DAsync(out, static_cast<size_t>(out_stride) * sizeof(float), 0,
+                          static_cast<size_t>(columns) * sizeof(float), static_cast<size_t>(rows),
+                          static_cast<cudaStream_t>(stream.native())),
+        "setting a product to zero");
+}
+
+static_assert(sizeof(cublasLtMatmulAlgo_t) == sizeof(std::array<uint64_t, 8>));
+
+}  // namespace
+
+DenseProduct::DenseProduct(Device device, int64_t depth, Precision precision)
+    : depth_(depth), precision_(precision) {
+  // Large in both directions: what encodes and models ask for most.
+  constexpr int64_t kRows = 1024, kColumns = 8192;
+  const Library& loaded = library();
+  check(cudaSetDevice(device.index), "choosing a device");
+  cublasLtHandle_t handle = nullptr;
+  check_blas(loaded.create(&handle), "making a handle");
+  handle_ = std::shared_ptr<void>(handle,
+                                  [](void* made) { library().destroy(static_cast<cublasLtHandle_t>(made)); });
+  if (depth == 0 || depth * operand_bytes(precision) % kAligned != 0) return;
+  const Problem nominal = problem_of(precision, depth, kRows, kColumns, kColumns);
+  const auto chosen = algorithm_of(handle, nominal, kBest);
+  has_algorithm_ = chosen.has_value();
+  if (has_algorithm_) std::memcpy(algorithm_.data(), &*chosen, sizeof algorithm_);
+}
+
+void DenseProduct::run(Operand x, Operand w, float* out, int64_t out_stride, Stream& stream) const {
+  if (x.rows == 0 || w.rows == 0) return;
+  check(cudaSetDevice(stream.device().index), "choosing a device");
+  if (depth_ == 0) return zero_rows(out, out_stride, x.rows, w.rows, stream);
+  const Problem problem = problem_of(precision_, depth_, x.rows, w.rows, out_stride);
+  const bool aligned = are_aligned(depth_ * operand_bytes(precision_), out_stride * 4, x.data, w.data, out);
+  cublasLtMatmulAlgo_t algorithm{};
+  std::memcpy(&algorithm, algorithm_.data(), sizeof algorithm_);
+  if (!has_algorithm_ || !aligned || !fits(handle_.get(), problem, algorithm)) {
+    const auto own = algorithm_of(handle_.get(), problem, aligned ? kBest : least_alignment(precision_));
+    if (!own.has_value()) check_blas(CUBLAS_STATUS_NOT_SUPPORTED, "choosing an algorithm");
+    algorithm = *own;
+  }
+  const float one = 1.0f, zero = 0.0f;
+  check_blas(
+      library().matmul(static_cast<cublasLtHandle_t>(handle_.get()), problem.operation.get(), &one, w.data,
+                       problem.w.get(), x.data, problem.x.get(), &zero, out, problem.out.get(), out,
+                       problem.out.get(), &algorithm, nullptr, 0, static_cast<cudaStream_t>(stream.native())),
+      "starting a product");
+}
+
+}  // namespace orthant::kernels::cuda

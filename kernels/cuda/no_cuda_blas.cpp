@@ -1,0 +1,14 @@
+#include "kernels/cuda/cuda_blas.h"
+#include "kernels/dispatch.h"
+
+namespace orthant::kernels::cuda {
+
+DenseProduct::DenseProduct(Device device, int64_t, Precision) {
+  throw_no_body("the dense product", device);
+}
+
+void DenseProduct::run(Operand, Operand, float*, int64_t, Stream& stream) const {
+  throw_no_body("the dense product", stream.device());
+}
+
+}  // namespace orthant::kernels::cuda

@@ -1,0 +1,80 @@
+#include "kernels/transformer/log_softmax.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/ref/log_softmax.h"
+#include "tests/support/normal_matrix.h"
+
+namespace orthant {
+namespace {
+
+using testing::NormalMatrix;
+
+struct Normalized {
+  std::vector<double> log_sums;
+  std::vector<int32_t> largest;
+};
+
+Normalized normalize(Matrix<const float> logits) {
+  Normalized result{std::vector<double>(static_cast<size_t>(logits.shape[0])),
+                    std::vector<int32_t>(static_cast<size_t>(logits.shape[0]))};
+  Stream stream;
+  kernels::log_normalizers(logits, {result.log_sums.data(), {logits.shape[0]}},
+                           {result.largest.data(), {logits.shape[0]}}, stream);
+  return result;
+}
+
+TEST(LogSoftmax, NormalizersMatchTheReferenceOverOddShapes) {
+  for (const int64_t width : {1, 2, 16, 33, 512, 1024, 1025, 49152}) {
+    NormalMatrix logits(3, width, 1, 8.0f);
+    const Normalized found = normalize(logits.view());
+    const auto expected = kernels::ref::log_normalizers(logits.view());
+    for (size_t row = 0; row < 3; ++row) {
+      // exp errs by 2e-7, the f32 sum of a piece by its depth of roundings.
+      EXPECT_NEAR(found.log_sums[row], expected[row], 2e-6) << width;
+      const float* from = logits.view().row(static_cast<int64_t>(row));
+      EXPECT_EQ(found.largest[row], std::max_element(from, from + width) - from);
+    }
+  }
+}
+
+TEST(LogSoftmax, TiesGoToTheLowestToken) {
+  std::vector<float> logits(40, -3.0f);
+  logits[7] = logits[9] = logits[39] = 2.0f;
+  EXPECT_EQ(normalize({logits.data(), {1, 40}}).largest[0], 7);
+}
+
+TEST(LogSoftmax, HoldsForLargeLogits) {
+  std::vector<float> logits = {30000.0f, 29999.0f, -30000.0f};
+  EXPECT_NEAR(normalize({logits.data(), {1, 3}}).log_sums[0], 30000.0 + std::log1p(std::exp(-1.0)), 1e-6);
+}
+
+TEST(LogSoftmax, DivergenceMatchesTheReference) {
+  for (const int64_t width : {1, 17, 1024, 3001}) {
+    NormalMatrix p(4, width, 1, 4.0f), q(4, width, 2, 4.0f);
+    const Normalized p_norm = normalize(p.view()), q_norm = normalize(q.view());
+    std::vector<double> found(4);
+    Stream stream;
+    kernels::kl_divergence(p.view(), {p_norm.log_sums.data(), {4}}, q.view(), {q_norm.log_sums.data(), {4}},
+                           {found.data(), {4}}, stream);
+    const auto expected = kernels::ref::kl_divergence(p.view(), q.view());
+    for (size_t row = 0; row < 4; ++row) EXPECT_NEAR(found[row], expected[row], 1e-5) << width;
+  }
+}
+
+TEST(LogSoftmax, DivergenceOfEqualRowsIsZero) {
+  NormalMatrix p(1, 300, 3, 4.0f);
+  const Normalized norm = normalize(p.view());
+  double found = -1.0;
+  Stream stream;
+  kernels::kl_divergence(p.view(), {norm.log_sums.data(), {1}}, p.view(), {norm.log_sums.data(), {1}},
+                         {&found, {1}}, stream);
+  EXPECT_EQ(found, 0.0);
+}
+
+}  // namespace
+}  // namespace orthant
