@@ -1,27 +1,44 @@
-# orthant_kernel_tests(): the tests of tests/emulation in two binaries, and what ptxas says of the kernels.
-#   test_emulation   compiles kernels/**/*_cuda.cu as C++ and runs them on fibers; on any host, without a CUDA Toolkit
-#   test_cuda        runs the kernels on a device; each test is skipped, with the reason, where there is none
+# orthant_kernel_tests(): the tests of tests/emulation (single kernels) and of tests/device (whole programs), in two
+# binaries each, and what ptxas says of the kernels.
+#   test_emulation, test_device       compile kernels/**/*_cuda.cu as C++ and run them on fibers; on any host, without a
+#                                     CUDA Toolkit
+#   test_cuda, test_device_cuda       run them on a device; each test is skipped, with the reason, where there is none
+function(orthant_tests_on_fibers name label)
+  add_executable(test_${name} ${ARGN} $<TARGET_OBJECTS:orthant_fibers>)
+  target_link_libraries(test_${name} PRIVATE orthant_kernels_ref orthant_launch GTest::gtest_main)
+  target_compile_definitions(test_${name} PRIVATE ORTHANT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ORTHANT_EMULATED_DEVICE=1)
+  gtest_discover_tests(test_${name} TEST_PREFIX ${label}. DISCOVERY_TIMEOUT 60
+                       PROPERTIES LABELS ${label} TIMEOUT 600)
+endfunction()
+
+function(orthant_tests_on_devices name label)
+  add_executable(test_${name} ${ARGN})
+  target_link_libraries(test_${name} PRIVATE orthant_kernels_ref orthant_launch GTest::gtest_main)
+  gtest_discover_tests(test_${name} TEST_PREFIX ${label}. DISCOVERY_TIMEOUT 60
+                       PROPERTIES LABELS cuda TIMEOUT 600 RESOURCE_LOCK gpu)
+endfunction()
+
 function(orthant_kernel_tests)
   set(folder ${CMAKE_SOURCE_DIR}/tests/emulation)
   file(GLOB_RECURSE kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*_cuda.cu)
   file(GLOB tests CONFIGURE_DEPENDS ${folder}/*_test.cpp)
   set(emulator_tests ${folder}/emu_test.cpp ${folder}/coverage_test.cpp)
+  set(device ${CMAKE_SOURCE_DIR}/tests/device)
+  file(GLOB device_tests CONFIGURE_DEPENDS ${device}/*_test.cpp)
   # The fibers of emu.h are none of TSan's threads.
   if(NOT ORTHANT_SANITIZE MATCHES "thread")
-    add_executable(test_emulation ${kernels} ${tests} ${folder}/emulated_runs.cpp ${folder}/host_blas.cpp)
+    add_library(orthant_fibers OBJECT ${kernels} ${folder}/host_blas.cpp ${device}/emulated_device.cpp)
     set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX)
+    target_include_directories(orthant_fibers BEFORE PRIVATE ${folder}/replacing)
+    target_link_libraries(orthant_fibers PRIVATE orthant_flags)
+    orthant_tests_on_fibers(emulation emulation ${tests} ${folder}/emulated_runs.cpp)
     target_include_directories(test_emulation BEFORE PRIVATE ${folder}/replacing)
-    target_link_libraries(test_emulation PRIVATE orthant_kernels_ref GTest::gtest_main)
-    target_compile_definitions(test_emulation PRIVATE ORTHANT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    gtest_discover_tests(test_emulation TEST_PREFIX emulation. DISCOVERY_TIMEOUT 60
-                         PROPERTIES LABELS emulation TIMEOUT 600)
+    orthant_tests_on_fibers(device device ${device_tests})
   endif()
   if(ORTHANT_HAS_CUDA)
     list(REMOVE_ITEM tests ${emulator_tests})
-    add_executable(test_cuda ${tests} ${folder}/native_runs.cpp)
-    target_link_libraries(test_cuda PRIVATE orthant_kernels_ref GTest::gtest_main)
-    gtest_discover_tests(test_cuda TEST_PREFIX cuda. DISCOVERY_TIMEOUT 60
-                         PROPERTIES LABELS cuda TIMEOUT 600 RESOURCE_LOCK gpu)
+    orthant_tests_on_devices(cuda cuda ${tests} ${folder}/native_runs.cpp)
+    orthant_tests_on_devices(device_cuda device_cuda ${device_tests})
   endif()
 
   find_package(Python3 COMPONENTS Interpreter REQUIRED)

@@ -5,7 +5,7 @@
 // the test chooses: Order. Shared memory is all NaN (or -1) when a block starts. What no order of threads
 // could survive on a device ends the launch with EmulationError: threads at different barriers, threads that
 // left the kernel while others wait for them, writes past the shared memory, vector accesses off their
-// alignment. Not seen: races in device memory, the memory model, speed. Not thread-safe.
+// alignment. Not seen: races in device memory, the memory model, speed. Each thread has a machine of its own.
 #pragma once
 
 #include <setjmp.h>
@@ -64,7 +64,7 @@ class Machine {
   Coordinates at;  // of the running fiber
 
   static Machine& instance() {
-    static Machine machine;
+    static thread_local Machine machine;
     return machine;
   }
   Machine(const Machine&) = delete;

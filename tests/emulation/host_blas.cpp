@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/cuda_blas.h"
 #include "kernels/scalar.h"
+#include "tests/device/emulated_device.h"
 
 namespace orthant::kernels::cuda {
 namespace {
@@ -27,6 +28,7 @@ DenseProduct::DenseProduct(Device, int64_t depth, Precision precision)
     : depth_(depth), precision_(precision) {}
 
 void DenseProduct::run(Operand x, Operand w, float* out, int64_t out_stride, Stream&) const {
+  const emulation::DeviceWork work;
   for (int64_t r = 0; r < x.rows; ++r) {
     for (int64_t c = 0; c < w.rows; ++c) {
       float sum = 0.0f;

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <span>
 #include <string>
@@ -15,6 +14,7 @@
 #include "runtime/device/buffer.h"
 #include "runtime/device/tensor.h"
 #include "tests/emulation/runs.h"
+#include "tests/support/missing_device.h"
 #include "tests/support/random_codes.h"
 
 namespace orthant::testing {
@@ -85,11 +85,7 @@ struct DeviceCodes {
 class KernelTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (const std::string reason = no_kernels_reason(); !reason.empty()) {
-      const char* strict = std::getenv("ORTHANT_TEST_STRICT");
-      if (strict != nullptr && std::string(strict) == "1") FAIL() << reason;
-      GTEST_SKIP() << reason;
-    }
+    if (const std::string reason = no_kernels_reason(); !reason.empty()) return skip_or_fail(reason);
     stream_ = Stream(kernel_device());
   }
   Stream stream_;

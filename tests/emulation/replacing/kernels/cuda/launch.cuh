@@ -1,5 +1,5 @@
 // kernels/cuda/launch.cuh for kernels that are compiled as C++ and run on fibers (tests/emulation/emu.h): the
-// same functions. Not thread-safe.
+// same functions.
 #pragma once
 
 #include <math.h>
@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "runtime/device/stream.h"
+#include "tests/device/emulated_device.h"
 #include "tests/emulation/emu.h"
 
 #define __global__
@@ -40,6 +41,7 @@ template <typename... Parameters>
 void launch(void (*kernel)(Parameters...), LaunchShape shape, Stream&,
             std::type_identity_t<Parameters>... arguments) {
   if (shape.blocks == 0) return;
+  const emulation::DeviceWork work;
   emulation::Machine::instance().run([&] { kernel(arguments...); }, shape.blocks, shape.threads,
                                      shape.shared_bytes);
 }
