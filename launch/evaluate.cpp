@@ -64,7 +64,7 @@ class Evaluator {
  private:
   void open() {
     const Source& source = job_.own.source();
-    job_.dictionary = sae::load_dictionary(job_.own.sae(), job_.memory, job_.grid.dictionary->size(),
+    job_.dictionary = sae::load_dictionary(job_.own.sae(), job_.memory.host(), job_.grid.dictionary->size(),
                                            job_.grid.dictionary->rank(), job_.virtual_shards)
                           .dictionary;
     refuse_more_shards_than_latents();
@@ -86,7 +86,7 @@ class Evaluator {
   }
 
   void open_model() {
-    job_.model = models::open_language_model(job_.own.model(), job_.own.tokenizer(), {}, job_.memory,
+    job_.model = models::open_language_model(job_.own.model(), job_.own.tokenizer(), {}, job_.memory.device(),
                                              job_.stream, job_.precision);
     const std::string& identity = job_.model->identity;
     if (text_or(job_.provenance, "model_identity", identity) != identity) {

@@ -18,7 +18,9 @@ EvaluationJob::EvaluationJob(Invocation& call)
       virtual_shards(call.common.deterministic() ? kVirtualShards : 0),
       grid(make_grid(
           *call.world.data,
-          resolve_mesh({call.common.mesh().data(), call.common.mesh().dictionary()}, call.world.size()))) {}
+          resolve_mesh({call.common.mesh().data(), call.common.mesh().dictionary()}, call.world.size()))),
+      memory(call.device),
+      stream(call.device) {}
 
 void stop_if_asked(ControlGroup& control) {
   if (control.bit_or(stop_requested() ? 1 : 0) != 0) throw EvaluationStopped{};

@@ -8,6 +8,7 @@
 
 #include "kernels/dense/precision.h"
 #include "launch/config.pb.h"
+#include "launch/job_memory.h"
 #include "launch/verb.h"
 #include "models/transformer/language_model.h"
 #include "runtime/comm/world.h"
@@ -27,7 +28,7 @@ struct EvaluationJob {
   kernels::Precision precision;  // of the encoder and of the model
   int virtual_shards;
   Grid grid;
-  Memory memory;
+  JobMemory memory;
   Stream stream;
   sae::Dictionary dictionary;                  // this rank's slice
   boost::json::object provenance;              // what a store says of itself; empty for other sources

@@ -63,14 +63,14 @@ void EvaluationLosses::measure(double norm_limit) {
   // Language models run data-parallel: every rank holds the whole dictionary.
   sae::DictionaryFile whole;
   agree(*world.control, "load the whole dictionary",
-        [&] { whole = sae::load_dictionary(job_->own.sae(), job_->memory); });
+        [&] { whole = sae::load_dictionary(job_->own.sae(), job_->memory.host()); });
   whole.dictionary.encoder_precision = job_->precision;
   const auto& ids = job_->own.source().exclude().token_ids();
   const std::vector<int32_t> token_ids(ids.begin(), ids.end());
   const std::vector<int32_t> positions = excluded_positions(job_->own.source());
   sae::SpliceEdit splice(whole.dictionary,
                          {.token_ids = token_ids, .positions = positions, .norm_limit = norm_limit},
-                         job_->memory);
+                         job_->memory.device());
   sae::ZeroEdit zero;
   ResidualEdit* const edits[] = {&splice, &zero};
   Progress progress(progress_style(job_->invocation.common.progress(), world.rank()), "percent of ce");
@@ -82,8 +82,9 @@ void EvaluationLosses::measure(double norm_limit) {
         stop_if_asked(*world.control);
         progress.show({.done = std::llround(100.0 * share), .total = 100, .text = ""});
       }};
-  const models::EditLosses losses = models::measure_edit_losses(
-      job_->model->weights, text_.sequences, edits, options, *world.data, job_->memory, job_->stream);
+  const models::EditLosses losses =
+      models::measure_edit_losses(job_->model->weights, text_.sequences, edits, options, *world.data,
+                                  job_->memory.device(), job_->stream);
   if (losses.tokens == 0) {
     refuse("ce has no token that counts", "all are excluded", "Give more text or exclude less.");
   }

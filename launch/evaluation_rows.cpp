@@ -20,8 +20,8 @@ constexpr int64_t kNormRows = 4096;
 EvaluationRows::EvaluationRows(EvaluationJob& job) : job_(&job) {
   Source config = job.own.source();
   config.set_shuffle(false);  // contexts need the order of the file
-  source_ = open_source(config, job.invocation.common.seed(), job.world, job.memory, job.invocation.log,
-                        job.precision);
+  source_ = open_source(config, job.invocation.common.seed(), job.world, job.memory.host(),
+                        job.memory.device(), job.invocation.log, job.precision);
   if (source_->d_model() != job.dictionary.d_model) {
     throw Error(ExitCode::kConfig, {.problem = fmt::format("the dictionary has d_model {}, the source {}",
                                                            job.dictionary.d_model, source_->d_model()),
@@ -62,7 +62,7 @@ double EvaluationRows::norm_limit() {
   const double ratio = job_->own.source().exclude().norm_ratio();
   const int64_t rows = std::min(rows_, kNormRows);
   if (ratio <= 0.0 || rows == 0) return 0.0;
-  Tensor<float, 2> x(job_->memory, "measure", {rows, source_->d_model()});
+  Tensor<float, 2> x(job_->memory.host(), "measure", {rows, source_->d_model()});
   source_->read(split_, 0, x.view(), nullptr);
   std::vector<float> norms;
   for (int64_t r = 0; r < rows; ++r) {

@@ -80,8 +80,8 @@ ExitCode run(Invocation& invocation) {
   using Clock = std::chrono::steady_clock;
   const auto& config = invocation.own<Harvest>();
   ControlGroup& control = *invocation.world.control;
-  Memory memory;
-  Stream stream;
+  JobMemory memory(invocation.device);
+  Stream stream(invocation.device);
   std::optional<models::LanguageModel> model;
   std::optional<models::TokenRows> text;
   std::vector<models::HookPoint> hooks;
@@ -89,8 +89,9 @@ ExitCode run(Invocation& invocation) {
   agree(control, "harvest", [&] {
     const std::string& path = required_field("model", config.model());
     hooks = hooks_of(config, models::open_model_file(path)->config().layers);
-    model = models::open_language_model(path, config.tokenizer(), models::blocks_needed(hooks), memory,
-                                        stream, kernels::precision_from_name(config.precision()));
+    model =
+        models::open_language_model(path, config.tokenizer(), models::blocks_needed(hooks), memory.device(),
+                                    stream, kernels::precision_from_name(config.precision()));
     text = read_text(config, *model->tokenizer);
     models::check_rows(*text, config.text(), model->weights.config.context_length);
   });
@@ -113,7 +114,8 @@ ExitCode run(Invocation& invocation) {
           },
       .stop = [] { return stop_requested(); },
       .publish_seconds = minutes > 0 ? minutes * 60.0 : 1e18};
-  const auto outcome = models::harvest(model->weights, *text, targets, options, control, memory, stream);
+  const auto outcome = models::harvest(model->weights, *text, targets, options, control, memory.host(),
+                                       memory.device(), stream);
   invocation.log.info("memory of this rank\n{}", memory.table());
   if (outcome.stopped) return ExitCode::kStopped;
   return invocation.finish(result_of(config, *text, targets, outcome, seconds()));
@@ -131,7 +133,8 @@ Verb harvest_verb() {
               [](Invocation& asked) {
                 return plan_harvest(asked.common, asked.own<Harvest>(), {.ranks = asked.world.size()});
               },
-          .plan_table = harvest_plan_table};
+          .plan_table = harvest_plan_table,
+          .runs_on_cuda = true};
 }
 
 }  // namespace orthant::launch

@@ -4,7 +4,6 @@
 
 #include "kernels/dense/precision.h"
 #include "launch/harvest_text.h"
-#include "launch/host_room.h"
 #include "launch/plan_rates.h"
 #include "launch/required_field.h"
 #include "models/tokenizer/tokenizer.h"
@@ -22,11 +21,11 @@ struct Counted {
   std::vector<models::HookPoint> hooks;
 };
 
-Counted count(const Harvest& config, Memory& counting) {
+Counted count(const Harvest& config, JobMemory& counting) {
   const auto file = models::open_model_file(required_field("model", config.model()));
   Counted counted{file->config(), hooks_of(config, file->config().layers)};
   models::count_harvest(*file, counted.hooks, config.context(), dtype_from_name(config.dtype()),
-                        kernels::precision_from_name(config.precision()), counting);
+                        kernels::precision_from_name(config.precision()), counting.host(), counting.device());
   return counted;
 }
 
@@ -55,8 +54,10 @@ std::vector<models::HookPoint> hooks_of(const Harvest& config, int64_t layers) {
 
 boost::json::object plan_harvest(const Common& common, const Harvest& config, const PlannedWorld& world) {
   const PlanRates rates = plan_rates(world.device, world.ranks, common.threads());
-  Memory memory = Memory::counting();
-  const Counted counted = count(config, memory);
+  const Device device = world.device == "cpu" ? kCpu : Device{DeviceKind::kCuda, 0};
+  JobMemory counting(JobMemory::Counting{}, device);
+  const Counted counted = count(config, counting);
+  const Memory& memory = counting.device();
   const int64_t tokens = tokens_of(config);
   const auto stores = static_cast<int64_t>(counted.hooks.size());
   const int64_t blocks = models::blocks_needed(counted.hooks).blocks;
@@ -65,7 +66,7 @@ boost::json::object plan_harvest(const Common& common, const Harvest& config, co
   json::object segments;
   for (const SegmentUse& use : memory.segments()) segments[use.segment] = use.allocated_bytes;
   segments["total"] = memory.allocated_bytes();
-  return {
+  json::object plan = {
       {"verb", "harvest"},
       {"world", world.ranks},
       {"device", world.device},
@@ -79,14 +80,15 @@ boost::json::object plan_harvest(const Common& common, const Harvest& config, co
       {"flops_per_token", flops},
       {"tokens_per_second", rate},
       {"seconds", static_cast<double>(tokens) / rate}};
+  if (device != kCpu) plan["host_memory_bytes"] = counting.beside_bytes();
+  return plan;
 }
 
-void predict_harvest(const Harvest& config, int ranks_of_host, Memory& memory) {
-  Memory counted = Memory::counting();
+void predict_harvest(const Harvest& config, int ranks_of_host, JobMemory& memory) {
+  JobMemory counted(JobMemory::Counting{}, memory.device().device());
   (void)count(config, counted);
-  memory.predict(counted);
-  refuse_beyond_room(
-      "this harvest", counted.allocated_bytes(), memory.device(), ranks_of_host,
+  memory.predict(
+      counted, "this harvest", ranks_of_host,
       "Use more hosts or fewer ranks a host, or a smaller --context; `orthant plan harvest` with the "
       "same fields shows what takes the room.");
 }

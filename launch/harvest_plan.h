@@ -4,10 +4,10 @@
 #include <boost/json/object.hpp>
 
 #include "launch/config.pb.h"
+#include "launch/job_memory.h"
 #include "launch/train_plan.h"
 #include "models/formats/model_file.h"
 #include "models/transformer/hook.h"
-#include "runtime/device/memory.h"
 
 namespace orthant::launch {
 
@@ -19,8 +19,9 @@ namespace orthant::launch {
 [[nodiscard]] boost::json::object plan_harvest(const Common& common, const Harvest& config,
                                                const PlannedWorld& world);
 
-// Predicts in `memory` what a rank will allocate at most, and throws Error(kConfig) where the ranks of this
-// host have no room for it. Local: call it on every rank before any of them allocates.
-void predict_harvest(const Harvest& config, int ranks_of_host, Memory& memory);
+// Predicts in `memory` what a rank will allocate at most, and throws Error(kConfig) where its device, or the
+// ranks of this host together, have no room for it. Local: call it on every rank before any of them
+// allocates.
+void predict_harvest(const Harvest& config, int ranks_of_host, JobMemory& memory);
 
 }  // namespace orthant::launch

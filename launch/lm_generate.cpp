@@ -25,8 +25,8 @@ std::vector<int32_t> prompt_ids(const LmGenerate& config, const models::Tokenize
 
 ExitCode run(Invocation& invocation) {
   const auto& config = invocation.own<LmGenerate>();
-  Memory memory;
-  Stream stream;
+  Memory memory(invocation.device);
+  Stream stream(invocation.device);
   const auto model =
       models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
                                   stream, kernels::precision_from_name(config.precision()));
@@ -53,7 +53,8 @@ Verb lm_generate_verb() {
           .schema = LmGenerate::descriptor(),
           .run_use = RunUse::kOptional,
           .run = run,
-          .table = table};
+          .table = table,
+          .runs_on_cuda = true};
 }
 
 }  // namespace orthant::launch

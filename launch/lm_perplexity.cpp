@@ -43,8 +43,8 @@ std::vector<double> joined(ControlGroup& control, const std::vector<double>& min
 
 ExitCode run(Invocation& invocation) {
   const auto& config = invocation.own<LmPerplexity>();
-  Memory memory;
-  Stream stream;
+  Memory memory(invocation.device);
+  Stream stream(invocation.device);
   ControlGroup& control = *invocation.world.control;
   const auto model =
       models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
@@ -89,7 +89,8 @@ Verb lm_perplexity_verb() {
           .summary = "perplexity of a text over non-overlapping windows",
           .schema = LmPerplexity::descriptor(),
           .run_use = RunUse::kOptional,
-          .run = run};
+          .run = run,
+          .runs_on_cuda = true};
 }
 
 }  // namespace orthant::launch

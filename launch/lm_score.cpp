@@ -52,8 +52,8 @@ boost::json::array scores_of(const models::Weights& weights, std::span<const mod
 
 ExitCode run(Invocation& invocation) {
   const auto& config = invocation.own<LmScore>();
-  Memory memory;
-  Stream stream;
+  Memory memory(invocation.device);
+  Stream stream(invocation.device);
   ControlGroup& control = *invocation.world.control;
   const auto model =
       models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
@@ -96,7 +96,8 @@ Verb lm_score_verb() {
           .schema = LmScore::descriptor(),
           .run_use = RunUse::kOptional,
           .run = run,
-          .table = table};
+          .table = table,
+          .runs_on_cuda = true};
 }
 
 }  // namespace orthant::launch

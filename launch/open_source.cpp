@@ -24,10 +24,10 @@ void require_one_source(const Source& config) {
 }
 
 std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t seed, World&, Memory& memory,
-                                              Log& log, kernels::Precision precision) {
+                                              Memory& model_memory, Log& log, kernels::Precision precision) {
   require_one_source(config);
   if (config.has_synthetic()) return std::make_unique<sae::SyntheticSource>(config.synthetic(), seed, memory);
-  if (config.has_model()) return models::open_live_source(config, seed, memory, log, precision);
+  if (config.has_model()) return models::open_live_source(config, seed, memory, model_memory, log, precision);
   auto source = open_array_or_store(config, seed, memory);
   if (const NotFiniteRows rows = source->not_finite(); rows.count > 0) {
     log.warning("{}: {} rows hold values that are not finite and are left out, the first is row {}",

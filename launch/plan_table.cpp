@@ -151,6 +151,9 @@ std::string harvest_plan_table(const json::value& value) {
   for (const auto& [name, bytes] : plan.at("memory_bytes").as_object()) {
     text += fmt::format("  {:<26}{:>12.1f}\n", std::string_view(name), number(bytes) / kMebibyte);
   }
+  if (const json::value* host = plan.if_contains("host_memory_bytes")) {
+    text += fmt::format("  {:<26}{:>12.1f}\n", "beside it, on the host", number(*host) / kMebibyte);
+  }
   text += fmt::format("  {:<26}{:>12}\n", "fits", plan.at("fits").as_bool() ? "yes" : "no");
   text += fmt::format("disk: {} of stores\n", size_text(number(plan.at("store_bytes"))));
   text += fmt::format("time: {:.4g} s, {:.0f} tokens a second\n", number(plan.at("seconds")),

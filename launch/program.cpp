@@ -13,7 +13,9 @@
 
 #include "kernels/isa/isa.h"
 #include "launch/command_line.h"
+#include "launch/config.pb.h"
 #include "launch/help.h"
+#include "launch/precision_choice.h"
 #include "launch/result.h"
 #include "launch/verb.h"
 #include "launch/version.h"
@@ -140,7 +142,14 @@ Device device_of(const Invocation& invocation) {
                .suggestion = "Use --device=cpu."});
 }
 
-ExitCode run_verb(const Request& request, MpiSession& session, World& world,
+// Where the products of the job are computed, or would be.
+Device products_device(const Invocation& invocation) {
+  if (invocation.verb.borrowed == nullptr) return invocation.device;
+  const bool is_cpu = invocation.config.as<Plan>().plan().device() == "cpu";
+  return is_cpu ? kCpu : Device{DeviceKind::kCuda, 0};
+}
+
+ExitCode run_verb(Request& request, MpiSession& session, World& world,
                   const std::vector<std::string>& command_line) {
   const Verb& verb = *request.verb;
   Common common;
@@ -154,6 +163,8 @@ ExitCode run_verb(const Request& request, MpiSession& session, World& world,
   if (!verb.has_common_fields) return verb.run(invocation);
 
   invocation.device = device_of(invocation);
+  settle_precision(*request.config, products_device(invocation));
+  request.config->copy_into(*invocation.own_fields);
   invocation.threads = resolve_threads(common.threads(), world.local_size);
   omp_set_num_threads(invocation.threads);
   if (common.dry_run()) {
@@ -173,7 +184,7 @@ ExitCode run_verb(const Request& request, MpiSession& session, World& world,
   return verb.run(invocation);
 }
 
-ExitCode answer(const Request& request, MpiSession& session, World& world,
+ExitCode answer(Request& request, MpiSession& session, World& world,
                 const std::vector<std::string>& command_line) {
   const bool prints = world.rank() == 0;
   if (request.version) {

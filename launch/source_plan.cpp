@@ -8,12 +8,12 @@
 namespace orthant::launch {
 
 int64_t count_source(const Source& config, uint64_t seed, kernels::Precision precision,
-                     int64_t assumed_d_model, Memory& counting) {
+                     int64_t assumed_d_model, Memory& memory, Memory& model_memory) {
   if (assumed_d_model > 0 && sources_given(config) == 0) return assumed_d_model;
   require_one_source(config);
-  if (config.has_synthetic()) return sae::SyntheticSource(config.synthetic(), seed, counting).d_model();
-  if (config.has_model()) return models::count_live_source(config, counting, precision);
-  return count_array_or_store(config, counting);
+  if (config.has_synthetic()) return sae::SyntheticSource(config.synthetic(), seed, memory).d_model();
+  if (config.has_model()) return models::count_live_source(config, memory, model_memory, precision);
+  return count_array_or_store(config, memory);
 }
 
 }  // namespace orthant::launch

@@ -9,10 +9,10 @@
 
 namespace orthant::launch {
 
-// Counts in `counting` (Memory::counting) what open_source() and reading would allocate on each rank; returns
-// d_model. Where no source is given: nothing, and `assumed_d_model`. Throws Error(kConfig) where neither is
-// given, or several sources are.
+// Counts in the memories (Memory::counting) what open_source() and reading would allocate on each rank;
+// returns d_model. Where no source is given: nothing, and `assumed_d_model`. Throws Error(kConfig) where
+// neither is given, or several sources are.
 int64_t count_source(const Source& config, uint64_t seed, kernels::Precision precision,
-                     int64_t assumed_d_model, Memory& counting);
+                     int64_t assumed_d_model, Memory& memory, Memory& model_memory);
 
 }  // namespace orthant::launch

@@ -161,7 +161,7 @@ ExitCode run_train(Invocation& invocation) {
         [&] { predict_training(invocation.common, own, mesh, world.rank(), world.local_size, memory); });
   std::unique_ptr<ActivationSource> source;
   agree(*world.control, "open the activation source", [&] {
-    source = open_source(own.source(), invocation.common.seed(), world, memory, invocation.log,
+    source = open_source(own.source(), invocation.common.seed(), world, memory, memory, invocation.log,
                          kernels::precision_from_name(own.precision()));
   });
   const sae::TrainerConfig config = trainer_config(invocation.common, own, mesh, source->d_model());

@@ -87,8 +87,9 @@ const sae::MeshPlan& cheapest(const std::vector<sae::MeshPlan>& plans) {
 
 boost::json::object plan_training(const Common& common, const Train& own, const PlannedWorld& world) {
   Memory source = Memory::counting();
-  const int64_t d_model = count_source(own.source(), common.seed(),
-                                       kernels::precision_from_name(own.precision()), world.d_model, source);
+  const int64_t d_model =
+      count_source(own.source(), common.seed(), kernels::precision_from_name(own.precision()), world.d_model,
+                   source, source);
   const PlanRates rates = plan_rates(world.device, world.ranks, common.threads());
   std::vector<sae::MeshPlan> plans;
   json::array meshes;
@@ -140,8 +141,8 @@ boost::json::object plan_training(const Common& common, const Train& own, const 
 void predict_training(const Common& common, const Train& own, MeshShape mesh, int rank, int ranks_of_host,
                       Memory& memory) {
   Memory counted = Memory::counting();
-  const int64_t d_model =
-      count_source(own.source(), common.seed(), kernels::precision_from_name(own.precision()), 0, counted);
+  const int64_t d_model = count_source(own.source(), common.seed(),
+                                       kernels::precision_from_name(own.precision()), 0, counted, counted);
   const sae::TrainerConfig config = trainer_config(common, own, mesh, d_model);
   refuse_impossible(config, mesh);
   const sae::TrainerFootprint footprint = sae::trainer_footprint(config, d_model, mesh, rank);

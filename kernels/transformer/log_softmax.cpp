@@ -59,6 +59,17 @@ void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector
   }
 }
 
+void logits_of(Matrix<const float> logits, Vector<const int32_t> token_ids, Vector<float> out,
+               Stream& stream) {
+  require(token_ids.shape[0] == logits.shape[0] && out.shape[0] == logits.shape[0], "logits_of shapes agree");
+  if (logits.device.kind == DeviceKind::kCuda) return cuda::logits_of(logits, token_ids, out, stream);
+  for (int64_t row = 0; row < logits.shape[0]; ++row) {
+    const int32_t token = token_ids.data[row];
+    require(token >= 0 && token < logits.shape[1], "token ids lie inside the vocabulary");
+    out.data[row] = logits.row(row)[token];
+  }
+}
+
 void kl_divergence(Matrix<const float> p_logits, Vector<const double> p_log_sums,
                    Matrix<const float> q_logits, Vector<const double> q_log_sums, Vector<double> divergence,
                    Stream& stream) {

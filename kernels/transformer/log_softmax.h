@@ -12,6 +12,11 @@ namespace orthant::kernels {
 void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector<int32_t> largest,
                      Stream& stream);
 
+// out[r] = logits[r, token_ids[r]]. `logits` [rows, vocabulary], `token_ids`, `out` [rows]. A token outside
+// the vocabulary throws on the CPU; on CUDA it gives NaN.
+void logits_of(Matrix<const float> logits, Vector<const int32_t> token_ids, Vector<float> out,
+               Stream& stream);
+
 // divergence[r] = KL(p || q) = sum over v of p(v) (log p(v) - log q(v)), natural logarithms. `p_logits`,
 // `q_logits` [rows, vocabulary]; `p_log_sums`, `q_log_sums` [rows] as log_normalizers() gives them.
 void kl_divergence(Matrix<const float> p_logits, Vector<const double> p_log_sums,

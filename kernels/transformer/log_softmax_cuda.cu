@@ -1,4 +1,5 @@
-// A block has one row of logits. A thread's sums are f64: it has few of them against the exponentials.
+// A block has one row of logits; where single ones are chosen, a thread has one. A thread's sums are f64: it
+// has few of them against the exponentials.
 #include "kernels/cuda/row.cuh"
 #include "kernels/scalar.h"
 #include "kernels/transformer/transformer_cuda.h"
@@ -81,12 +82,27 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x == 0) divergence[row] = total / mass;
 }
 
+__global__ void choose_logit(const float* logits, int64_t rows, int64_t width, const int32_t* token_ids,
+                             float* out) {
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (row >= rows) return;
+  const int64_t token = token_ids[row];
+  out[row] = token >= 0 && token < width ? logits[row * width + token] : float_of(0x7fc00000u);
+}
+
 }  // namespace
 
 void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector<int32_t> largest,
                      Stream& stream) {
   launch(normalize_logits, {.blocks = logits.shape[0], .threads = kThreads}, stream, logits.data,
          logits.shape[1], log_sums.data, largest.data);
+}
+
+void logits_of(Matrix<const float> logits, Vector<const int32_t> token_ids, Vector<float> out,
+               Stream& stream) {
+  const int64_t rows = logits.shape[0];
+  launch(choose_logit, {.blocks = (rows + kThreads - 1) / kThreads, .threads = kThreads}, stream, logits.data,
+         rows, logits.shape[1], token_ids.data, out.data);
 }
 
 void kl_divergence(Matrix<const float> p_logits, Vector<const double> p_log_sums,

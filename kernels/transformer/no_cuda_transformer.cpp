@@ -15,12 +15,32 @@ void swiglu(Matrix<const float> gate, Matrix<const float>, Matrix<float>, Stream
   throw_no_body("swiglu", gate.device);
 }
 
-void embed(Matrix<const float> table, Vector<const int32_t>, Matrix<float>, Stream&) {
-  throw_no_body("embed", table.device);
+void gather_rows(Matrix<const float> table, Vector<const int32_t>, Matrix<float>, Stream&) {
+  throw_no_body("gather_rows", table.device);
+}
+
+void scatter_rows(Matrix<const float> from, Vector<const int32_t>, Matrix<float>, Stream&) {
+  throw_no_body("scatter_rows", from.device);
+}
+
+void add_rows(Matrix<const float> from, Matrix<float>, Stream&) {
+  throw_no_body("add_rows", from.device);
+}
+
+void add_to_rows(Vector<const float> bias, Matrix<float>, Stream&) {
+  throw_no_body("add_to_rows", bias.device);
+}
+
+void squared_norms(Matrix<const float> x, Vector<float>, Stream&) {
+  throw_no_body("squared_norms", x.device);
 }
 
 void log_normalizers(Matrix<const float> logits, Vector<double>, Vector<int32_t>, Stream&) {
   throw_no_body("log_normalizers", logits.device);
+}
+
+void logits_of(Matrix<const float> logits, Vector<const int32_t>, Vector<float>, Stream&) {
+  throw_no_body("logits_of", logits.device);
 }
 
 void kl_divergence(Matrix<const float> p_logits, Vector<const double>, Matrix<const float>,

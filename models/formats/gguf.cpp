@@ -152,7 +152,7 @@ GgufTensor read_tensor_info(ByteCursor& cursor, const std::string& name) {
 // Turns the offset within the data section into one in the file and finds the bytes.
 void locate(const MappedFile& file, uint64_t data_start, const std::string& name, GgufTensor& tensor) {
   const uint64_t size = file.bytes().size();
-  const BlockFormat format = block_format(tensor.type);
+  const kernels::BlockFormat format = kernels::block_format(tensor.type);
   int64_t elements = 1;
   for (const int64_t extent : tensor.shape) elements *= extent;
   const bool whole = format.values > 0 && tensor.shape.back() % format.values == 0;

@@ -15,7 +15,7 @@
 #include <variant>
 #include <vector>
 
-#include "models/formats/dequantise.h"
+#include "models/formats/ggml_type.h"
 #include "runtime/storage/file.h"
 
 namespace orthant::models {

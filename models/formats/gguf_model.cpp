@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "kernels/dense/dequantise.h"
 #include "models/formats/gguf.h"
 #include "models/formats/model_tensors.h"
 #include "models/formats/rope_factors.h"
@@ -52,6 +53,12 @@ const GgufTensor& required_tensor(const GgufFile& file, std::string_view name) {
   return found->second;
 }
 
+void widen(GgmlType type, std::span<const std::byte> blocks, std::span<float> into) {
+  Stream stream;
+  kernels::dequantise(type, {blocks.data(), {static_cast<int64_t>(blocks.size())}},
+                      {into.data(), {static_cast<int64_t>(into.size())}}, stream);
+}
+
 RopeScaling scaling_from_table(const GgufFile& file, const GgufTensor& table, const ModelConfig& config) {
   if (table.type != GgmlType::kF32 || table.shape != std::vector<int64_t>{config.head_dim / 2}) {
     throw Error(ExitCode::kData,
@@ -60,7 +67,7 @@ RopeScaling scaling_from_table(const GgufFile& file, const GgufTensor& table, co
                  .suggestion = "fetch the file again"});
   }
   std::vector<float> divisors(static_cast<size_t>(config.head_dim / 2));
-  dequantise(table.type, table.bytes, divisors);
+  widen(table.type, table.bytes, divisors);
   const auto scaling = scaling_from_divisors(divisors, config.rope_theta);
   if (!scaling)
     throw_unsupported_feature(file.path(), "a RoPE frequency table that is not Llama 3's scaling");
@@ -147,16 +154,31 @@ class GgufModel final : public ModelFile {
   }
 
   void read(std::string_view name, std::span<float> into) const override {
+    check_destination(file_.path(), name, tensor(name).shape, into);
+    const StoredTensor from = *stored(name);
+    if (from.rows.empty()) return widen(from.type, from.blocks, into);
+    std::vector<float> values(into.size());
+    widen(from.type, from.blocks, values);
+    const auto columns = into.size() / from.rows.size();
+    for (size_t row = 0; row < from.rows.size(); ++row) {
+      const auto source = values.begin() + static_cast<std::ptrdiff_t>(from.rows[row] * columns);
+      std::copy_n(source, columns, into.begin() + static_cast<std::ptrdiff_t>(row * columns));
+    }
+  }
+
+  [[nodiscard]] std::optional<StoredTensor> stored(std::string_view name) const override {
     const GgufTensor& found = tensor(name);
-    check_destination(file_.path(), name, found.shape, into);
+    StoredTensor from{.type = found.type, .blocks = found.bytes};
     // Files of architecture llama hold q and k for interleaved rotary pairs.
-    if (config_.architecture != "llama" || !is_rotated(name))
-      return dequantise(found.type, found.bytes, into);
-    read_rotated(found, into);
+    if (config_.architecture != "llama" || !is_rotated(name)) return from;
+    for (int64_t row = 0; row < found.shape.front(); ++row) {
+      from.rows.push_back(static_cast<int32_t>(interleaved_row(row, config_.head_dim)));
+    }
+    return from;
   }
 
   [[nodiscard]] std::string description() const override {
-    return "gguf " + name_of(tensor("model.layers.0.mlp.up_proj.weight").type);
+    return "gguf " + ggml_name(tensor("model.layers.0.mlp.up_proj.weight").type);
   }
 
   [[nodiscard]] std::string identity() const override {
@@ -167,24 +189,13 @@ class GgufModel final : public ModelFile {
   }
 
  private:
-  void read_rotated(const GgufTensor& from, std::span<float> into) const {
-    std::vector<float> stored(into.size());
-    dequantise(from.type, from.bytes, stored);
-    const int64_t rows = from.shape.front();
-    const auto columns = static_cast<int64_t>(into.size()) / rows;
-    for (int64_t row = 0; row < rows; ++row) {
-      const auto source = stored.begin() + interleaved_row(row, config_.head_dim) * columns;
-      std::copy_n(source, columns, into.begin() + row * columns);
-    }
-  }
-
   [[nodiscard]] const GgufTensor& tensor(std::string_view name) const {
     const auto found = names_.find(name);
     if (found == names_.end()) throw_absent_tensor(file_.path(), name);
     const GgufTensor& result = required_tensor(file_, found->second);
-    if (block_format(result.type).values > 0) return result;
+    if (kernels::block_format(result.type).values > 0) return result;
     throw Error(ExitCode::kConfig, {.problem = fmt::format("tensor {} of {} is stored as {}", found->second,
-                                                           file_.path(), name_of(result.type)),
+                                                           file_.path(), ggml_name(result.type)),
                                     .why = fmt::format("{} can be read", readable_ggml_types()),
                                     .suggestion = "use the model in another quantisation"});
   }

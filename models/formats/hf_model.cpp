@@ -86,6 +86,14 @@ class HfModel final : public ModelFile {
     readers_[files_.find(name)->second].read(found, into);
   }
 
+  [[nodiscard]] std::optional<StoredTensor> stored(std::string_view name) const override {
+    const SafetensorsEntry& found = entry(name);
+    return StoredTensor{.type = found.type == "BF16"  ? kernels::BlockType::kBF16
+                                : found.type == "F16" ? kernels::BlockType::kF16
+                                                      : kernels::BlockType::kF32,
+                        .blocks = readers_[files_.find(name)->second].data(found)};
+  }
+
   [[nodiscard]] std::string description() const override {
     return "safetensors " + entry("model.layers.0.mlp.up_proj.weight").type;
   }

@@ -9,12 +9,16 @@
 // otherwise permute. Reading is thread-safe.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "kernels/dense/block_format.h"
 
 namespace orthant::models {
 
@@ -45,6 +49,13 @@ struct ModelConfig {
   bool qkv_bias = false;
 };
 
+// A tensor as it lies in a file, for those who widen it on a device (kernels/dense/dequantise.h).
+struct StoredTensor {
+  kernels::BlockType type = kernels::BlockType::kF32;
+  std::span<const std::byte> blocks;  // valid as long as the file is open
+  std::vector<int32_t> rows = {};     // row r is the stored row rows[r]; empty: all in order
+};
+
 class ModelFile {
  public:
   virtual ~ModelFile() = default;
@@ -53,6 +64,8 @@ class ModelFile {
   [[nodiscard]] virtual std::vector<int64_t> shape(std::string_view name) const = 0;
   // Widened or dequantised to f32. Throws Error(kData) naming file, tensor, expected and found shape.
   virtual void read(std::string_view name, std::span<float> into) const = 0;
+  // What read() widens. Nothing where read() does more than to widen and to order rows.
+  [[nodiscard]] virtual std::optional<StoredTensor> stored(std::string_view) const { return {}; }
   // "gguf Q4_1", "safetensors BF16", "llama2.c": for logs and inspect.
   [[nodiscard]] virtual std::string description() const = 0;
   // XXH3-128 of what identifies the weights, for provenance and keys.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/transformer/log_softmax.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::models {
 namespace {
@@ -21,10 +21,10 @@ std::vector<int64_t> scored_rows(const TokenBatch& batch) {
 EditMeter::EditMeter(const Weights& weights, RunLimits limits, int64_t edits, Memory& memory, Stream& stream)
     : weights_(weights),
       stream_(stream),
-      state_(memory, weights.config, limits),
+      state_(memory, weights, limits),
       hidden_(memory, "hidden", {1 + edits, limits.tokens, weights.config.d_model}),
-      original_logits_(memory, "logits", {kLogitRows, weights.config.vocabulary}),
-      edited_logits_(memory, "logits", {kLogitRows, weights.config.vocabulary}) {}
+      original_(weights, memory),
+      edited_(weights, memory) {}
 
 EditEffects EditMeter::measure(const TokenBatch& batch, HookPoint hook,
                                std::span<ResidualEdit* const> edits) {
@@ -36,9 +36,11 @@ EditEffects EditMeter::measure(const TokenBatch& batch, HookPoint hook,
     const EditAt at{hook, edits[e]};
     keep_hidden(batch, effects.rows, {&at, 1}, static_cast<int64_t>(e) + 1);
   }
-  const auto rows = static_cast<int64_t>(effects.rows.size());
-  for (int64_t first = 0; first < rows; first += kLogitRows) {
-    compare_block(batch, first, std::min(kLogitRows, rows - first), effects);
+  std::vector<int32_t> targets;
+  for (const int64_t row : effects.rows) targets.push_back(batch.token_ids[static_cast<size_t>(row) + 1]);
+  for (size_t first = 0; first < targets.size(); first += LogitBlock::kRows) {
+    const size_t count = std::min<size_t>(LogitBlock::kRows, targets.size() - first);
+    compare_block(static_cast<int64_t>(first), std::span(targets).subspan(first, count), effects);
   }
   return effects;
 }
@@ -47,36 +49,27 @@ void EditMeter::keep_hidden(const TokenBatch& batch, std::span<const int64_t> ro
                             std::span<const EditAt> edits, int64_t index) {
   const auto hidden =
       forward(weights_, {.batch = batch, .edits = edits, .logit_rows = rows}, state_, stream_);
-  std::copy_n(hidden.data, hidden.elements(), hidden_.view().row(index));
+  copy_in_order(hidden_.view().row(index), hidden.data, hidden.bytes(), stream_);
 }
 
-void EditMeter::compare_block(const TokenBatch& batch, int64_t first, int64_t count, EditEffects& effects) {
-  double original_sums[kLogitRows];
-  double edited_sums[kLogitRows];
-  double divergence[kLogitRows];
-  int32_t largest[kLogitRows];
+void EditMeter::project(int64_t index, int64_t first, std::span<const int32_t> targets, LogitBlock& into,
+                        std::vector<double>& nll) {
   const int64_t width = weights_.config.d_model;
-  const auto project = [&](int64_t index, const Matrix<float>& logits, double* sums) {
-    const Matrix<const float> rows{hidden_.view().row(index) + first * width, {count, width}};
-    project_logits(weights_, rows, logits, state_, stream_);
-    kernels::log_normalizers(logits, {sums, {count}}, {largest, {count}}, stream_);
-  };
-  const auto append_nll = [&](const Matrix<float>& logits, const double* sums, std::vector<double>& nll) {
-    for (int64_t i = 0; i < count; ++i) {
-      const auto row = static_cast<size_t>(effects.rows[static_cast<size_t>(first + i)]);
-      nll.push_back(sums[i] - static_cast<double>(logits.row(i)[batch.token_ids[row + 1]]));
-    }
-  };
-  const Matrix<float> original = original_logits_.view().rows(0, count);
-  const Matrix<float> edited = edited_logits_.view().rows(0, count);
-  project(0, original, original_sums);
-  append_nll(original, original_sums, effects.original_nll);
+  const auto count = static_cast<int64_t>(targets.size());
+  const View<float, 3> hidden = hidden_.view();
+  into.compute({hidden.row(index) + first * width, {count, width}, hidden.device}, targets, state_, stream_);
+  for (int64_t row = 0; row < count; ++row) nll.push_back(-into.target_log_prob(row));
+}
+
+void EditMeter::compare_block(int64_t first, std::span<const int32_t> targets, EditEffects& effects) {
+  std::array<double, LogitBlock::kRows> divergence;
+  const std::span<double> found = std::span(divergence).first(targets.size());
+  project(0, first, targets, original_, effects.original_nll);
   for (size_t e = 0; e < effects.edits.size(); ++e) {
-    project(static_cast<int64_t>(e) + 1, edited, edited_sums);
-    append_nll(edited, edited_sums, effects.edits[e].nll);
-    kernels::kl_divergence(original, {original_sums, {count}}, edited, {edited_sums, {count}},
-                           {divergence, {count}}, stream_);
-    effects.edits[e].kl.insert(effects.edits[e].kl.end(), divergence, divergence + count);
+    EditEffect& effect = effects.edits[e];
+    project(static_cast<int64_t>(e) + 1, first, targets, edited_, effect.nll);
+    original_.divergence_to(edited_, found, stream_);
+    effect.kl.insert(effect.kl.end(), found.begin(), found.end());
   }
 }
 

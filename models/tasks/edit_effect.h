@@ -35,15 +35,17 @@ class EditMeter {
  private:
   void keep_hidden(const TokenBatch& batch, std::span<const int64_t> rows, std::span<const EditAt> edits,
                    int64_t index);
-  void compare_block(const TokenBatch& batch, int64_t first, int64_t count, EditEffects& effects);
+  // Scored rows [first, first + targets.size()); targets[i] follows row first + i.
+  void compare_block(int64_t first, std::span<const int32_t> targets, EditEffects& effects);
+  void project(int64_t index, int64_t first, std::span<const int32_t> targets, LogitBlock& into,
+               std::vector<double>& nll);
 
-  static constexpr int64_t kLogitRows = 128;
   const Weights& weights_;
   Stream& stream_;
   RunState state_;
-  Tensor<float, 3> hidden_;           // [1 + edits, tokens, d_model] final hidden rows of each run
-  Tensor<float, 2> original_logits_;  // [kLogitRows, vocabulary]
-  Tensor<float, 2> edited_logits_;    // [kLogitRows, vocabulary]
+  Tensor<float, 3> hidden_;  // [1 + edits, tokens, d_model] final hidden rows of each run
+  LogitBlock original_;
+  LogitBlock edited_;
 };
 
 }  // namespace orthant::models

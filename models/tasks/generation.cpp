@@ -8,6 +8,7 @@
 #include "models/tasks/token_scores.h"
 #include "runtime/core/error.h"
 #include "runtime/core/rng.h"
+#include "runtime/device/host_copy.h"
 
 namespace orthant::models {
 namespace {
@@ -60,8 +61,9 @@ class Decoder {
         stream_(stream),
         capacities_(capacities(weights.config, prompts, options)),
         cache_(memory, weights.config, weights.config.layers, total(capacities_), slots()),
-        state_(memory, weights.config, limits()),
+        state_(memory, weights, limits()),
         logits_(memory, "logits", {1, weights.config.vocabulary}),
+        host_logits_(memory.device(), logits_.view().bytes()),
         continuations_(prompts.size()) {
     cache_.assign(capacities_);
   }
@@ -130,7 +132,7 @@ class Decoder {
     const int64_t length = static_cast<int64_t>(prompts_[s].size()) + count;
     if (count == options_.max_new_tokens || length == weights_.config.context_length) return false;
     project_logits(weights_, hidden, logits_.view(), state_, stream_);
-    const std::span<const float> logits = logits_.view().span();
+    const std::span<const float> logits = host_logits_.of(logits_.view()).span();
     const int32_t token =
         options_.temperature == 0.0
             ? largest_logit(logits)
@@ -150,6 +152,7 @@ class Decoder {
   KvCache cache_;
   RunState state_;
   Tensor<float, 2> logits_;  // [1, vocabulary]
+  HostCopy host_logits_;
   std::vector<std::vector<int32_t>> continuations_;
 };
 

@@ -36,7 +36,20 @@ Request request_of(const TokenPair& pair, int64_t context_length) {
 struct SharedInput {
   size_t first;
   size_t end;
+  int64_t rows;  // that they score
 };
+
+// As many as score at most `most_rows` rows.
+SharedInput shared_input(std::span<const Request> requests, size_t first, int64_t most_rows) {
+  SharedInput shared{first, first, 0};
+  while (shared.end < requests.size() && requests[shared.end].input == requests[first].input) {
+    const auto rows = static_cast<int64_t>(requests[shared.end].continuation.size());
+    if (shared.end > first && shared.rows + rows > most_rows) break;
+    shared.rows += rows;
+    ++shared.end;
+  }
+  return shared;
+}
 
 // Requests scored in one forward.
 class ScoringBatch {
@@ -52,9 +65,10 @@ class ScoringBatch {
       lengths_.push_back(requests[r].continuation.size());
     }
   }
-  [[nodiscard]] bool has_room_for(const Request& request) const {
+  [[nodiscard]] bool has_room_for(const Request& request, int64_t rows) const {
     return builder_.tokens() == 0 ||
-           builder_.tokens() + static_cast<int64_t>(request.input.size()) <= kForwardTokens;
+           (builder_.tokens() + static_cast<int64_t>(request.input.size()) <= kForwardTokens &&
+            static_cast<int64_t>(rows_.size()) + rows <= kForwardTokens);
   }
   // Scores all, appends to `scores` and begins anew.
   void run(TokenScorer& scorer, std::vector<PairScore>& scores) {
@@ -115,17 +129,17 @@ std::vector<PairScore> score_pairs(const Weights& weights, std::span<const Token
   for (const TokenPair& pair : pairs) requests.push_back(request_of(pair, weights.config.context_length));
   std::vector<PairScore> scores;
   if (requests.empty()) return scores;
-  TokenScorer scorer(weights, limits_of(requests), memory, stream);
+  const RunLimits limits = limits_of(requests);
+  TokenScorer scorer(weights, limits, memory, stream);
   ScoringBatch batch;
   for (size_t first = 0; first < requests.size();) {
-    size_t end = first + 1;
-    while (end < requests.size() && requests[end].input == requests[first].input) ++end;
-    if (!batch.has_room_for(requests[first])) {
+    const SharedInput shared = shared_input(requests, first, limits.tokens);
+    if (!batch.has_room_for(requests[first], shared.rows)) {
       batch.run(scorer, scores);
       progress(static_cast<int64_t>(scores.size()));
     }
-    batch.add(requests, {first, end});
-    first = end;
+    batch.add(requests, shared);
+    first = shared.end;
   }
   batch.run(scorer, scores);
   progress(static_cast<int64_t>(scores.size()));

@@ -2,15 +2,10 @@
 
 #include <algorithm>
 
-#include "kernels/transformer/log_softmax.h"
-
 namespace orthant::models {
 
 TokenScorer::TokenScorer(const Weights& weights, RunLimits limits, Memory& memory, Stream& stream)
-    : weights_(weights),
-      stream_(stream),
-      state_(memory, weights.config, limits),
-      logits_(memory, "logits", {kLogitRows, weights.config.vocabulary}) {}
+    : weights_(weights), stream_(stream), state_(memory, weights, limits), logits_(weights, memory) {}
 
 std::vector<TokenScore> TokenScorer::score(const TokenBatch& batch, std::span<const int64_t> rows,
                                            std::span<const int32_t> targets, std::span<const EditAt> edits) {
@@ -19,17 +14,13 @@ std::vector<TokenScore> TokenScorer::score(const TokenBatch& batch, std::span<co
   if (rows.empty()) return scores;
   const auto hidden =
       forward(weights_, {.batch = batch, .edits = edits, .logit_rows = rows}, state_, stream_);
-  double log_sums[kLogitRows];
-  int32_t largest[kLogitRows];
-  for (int64_t first = 0; first < hidden.shape[0]; first += kLogitRows) {
-    const int64_t count = std::min(kLogitRows, hidden.shape[0] - first);
-    const Matrix<float> logits = logits_.view().rows(0, count);
-    project_logits(weights_, hidden.rows(first, count), logits, state_, stream_);
-    kernels::log_normalizers(logits, {log_sums, {count}}, {largest, {count}}, stream_);
+  for (int64_t first = 0; first < hidden.shape[0]; first += LogitBlock::kRows) {
+    const int64_t count = std::min(LogitBlock::kRows, hidden.shape[0] - first);
+    const auto wanted = targets.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+    logits_.compute(hidden.rows(first, count), wanted, state_, stream_);
     for (int64_t row = 0; row < count; ++row) {
-      const int32_t target = targets[static_cast<size_t>(first + row)];
       scores.push_back(
-          {static_cast<double>(logits.row(row)[target]) - log_sums[row], largest[row] == target});
+          {logits_.target_log_prob(row), logits_.most_probable(row) == wanted[static_cast<size_t>(row)]});
     }
   }
   return scores;

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "models/transformer/forward.h"
+#include "models/tasks/logit_block.h"
 
 namespace orthant::models {
 
@@ -17,9 +17,6 @@ struct TokenScore {
 
 class TokenScorer {
  public:
-  // Logits of so many rows are held at a time.
-  static constexpr int64_t kLogitRows = 128;
-
   // `weights` outlives the object; `limits` as for RunState.
   TokenScorer(const Weights& weights, RunLimits limits, Memory& memory, Stream& stream);
 
@@ -34,7 +31,7 @@ class TokenScorer {
   const Weights& weights_;
   Stream& stream_;
   RunState state_;
-  Tensor<float, 2> logits_;  // [kLogitRows, vocabulary]
+  LogitBlock logits_;
 };
 
 // A batch of sequences end to end, built one by one.

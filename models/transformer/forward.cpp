@@ -6,29 +6,22 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/isa/vector.h"
-#include "kernels/transformer/embedding.h"
+#include "kernels/transformer/chosen_rows.h"
 #include "kernels/transformer/rms_norm.h"
 #include "kernels/transformer/rope.h"
+#include "kernels/transformer/row_sums.h"
 #include "kernels/transformer/swiglu.h"
 #include "runtime/core/error.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::models {
 namespace {
 
-void add_rows(Matrix<const float> from, Matrix<float> into) {
-#pragma omp parallel for schedule(static) if (into.elements() > 65536)
-  for (int64_t row = 0; row < into.shape[0]; ++row) {
-    kernels::vector_ops().add(from.row(row), into.row(row), into.shape[1]);
-  }
-}
-
-void add_bias(const Tensor<float, 1>& bias, Matrix<float> rows) {
-  if (bias.shape()[0] == 0) return;
-#pragma omp parallel for schedule(static) if (rows.elements() > 65536)
-  for (int64_t row = 0; row < rows.shape[0]; ++row) {
-    kernels::vector_ops().add(bias.data(), rows.row(row), rows.shape[1]);
-  }
+// The list where the kernels read it.
+Vector<const int32_t> copied(std::span<const int32_t> list, Tensor<int32_t, 1>& into) {
+  const Vector<int32_t> view = into.view().rows(0, static_cast<int64_t>(list.size()));
+  copy_bytes(view.data, view.device, list.data(), kCpu, view.bytes());
+  return view;
 }
 
 // One forward in progress.
@@ -43,6 +36,9 @@ struct Pass {
   [[nodiscard]] int64_t tokens() const { return args.batch.tokens(); }
   [[nodiscard]] Matrix<float> residual() const { return state.residual.view().rows(0, tokens()); }
   [[nodiscard]] Matrix<float> delta() const { return state.delta.view().rows(0, tokens()); }
+  [[nodiscard]] Vector<const int32_t> positions() const {
+    return state.positions_at.view().rows(0, tokens());
+  }
   [[nodiscard]] bool wants_after(HookPoint hook) const { return hook < last; }
 };
 
@@ -55,19 +51,17 @@ void count_product(const Pass& pass, const kernels::PackedWeights& weights) {
 int64_t block_rows(const Pass& pass) {
   constexpr int64_t kFew = 64;
   if (pass.tokens() <= kFew) return kFew;
-  const int64_t share = (pass.tokens() + pass.state.threads - 1) / pass.state.threads;
-  return std::clamp<int64_t>(share, kFew, RunState::kRowBlock);
+  const RowBlocks& dealt = pass.state.blocks;
+  const int64_t share = (pass.tokens() + dealt.threads - 1) / dealt.threads;
+  return std::clamp<int64_t>(share, kFew, dealt.rows);
 }
 
 // A block of rows of the batch and the buffers of the thread that has it.
 struct RowBlock {
   int64_t first;
   int64_t rows;
-  int64_t thread;
-  // The thread's part of a buffer [threads * kRowBlock, width].
-  [[nodiscard]] Matrix<float> of(Tensor<float, 2>& buffer) const {
-    return buffer.view().rows(thread * RunState::kRowBlock, rows);
-  }
+  int64_t place;  // the first row of a buffer [threads * block rows, width] that is its thread's
+  [[nodiscard]] Matrix<float> of(Tensor<float, 2>& buffer) const { return buffer.view().rows(place, rows); }
 };
 
 // Calls work(block) for all rows of the batch, blocks dealt to threads: one meeting of the threads for
@@ -76,12 +70,22 @@ template <typename Work>
 void for_row_blocks(const Pass& pass, Work work) {
   const int64_t size = block_rows(pass);
   const int64_t blocks = (pass.tokens() + size - 1) / size;
-  const auto threads = static_cast<int>(std::min<int64_t>(pass.state.threads, blocks));
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int64_t block = 0; block < blocks; ++block) {
+  const auto threads = static_cast<int>(std::min<int64_t>(pass.state.blocks.threads, blocks));
+  const auto work_on = [&](int64_t block, int64_t thread) {
     const int64_t first = block * size;
-    work(RowBlock{first, std::min(size, pass.tokens() - first), omp_get_thread_num()});
+    work(RowBlock{first, std::min(size, pass.tokens() - first), thread * pass.state.blocks.rows});
+  };
+  if (threads <= 1) {
+    // What a device throws may leave this loop; it could not leave the other.
+    for (int64_t block = 0; block < blocks; ++block) work_on(block, 0);
+    return;
   }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (int64_t block = 0; block < blocks; ++block) work_on(block, omp_get_thread_num());
+}
+
+void add_bias(const Pass& pass, const Tensor<float, 1>& bias, Matrix<float> rows) {
+  if (bias.shape()[0] > 0) kernels::add_to_rows(bias.view(), rows, pass.stream);
 }
 
 Matrix<float> norm_block(const Pass& pass, const Tensor<float, 1>& weight, const RowBlock& block) {
@@ -111,19 +115,19 @@ void count_attention_flops(const Pass& pass, std::span<const kernels::AttentionS
 // Queries, keys and values of the normed residual stream, rotated.
 void project_heads(const Pass& pass, const BlockWeights& weights) {
   RunState& state = pass.state;
-  const Vector<const int32_t> positions{state.positions.data(), {pass.tokens()}};
   for_row_blocks(pass, [&](const RowBlock& block) {
     const Matrix<float> normed = norm_block(pass, weights.attention_norm, block);
     const Matrix<float> query = state.query.view().rows(block.first, block.rows);
     const Matrix<float> key = state.key.view().rows(block.first, block.rows);
     const Matrix<float> value = state.value.view().rows(block.first, block.rows);
-    kernels::matmul_nt(normed, weights.query, query, pass.stream);
-    kernels::matmul_nt(normed, weights.key, key, pass.stream);
-    kernels::matmul_nt(normed, weights.value, value, pass.stream);
-    add_bias(weights.query_bias, query);
-    add_bias(weights.key_bias, key);
-    add_bias(weights.value_bias, value);
-    const Vector<const int32_t> at = positions.rows(block.first, block.rows);
+    const auto operand = state.operands.of(normed, pass.stream);
+    kernels::matmul_nt(operand, weights.query, query, pass.stream);
+    kernels::matmul_nt(operand, weights.key, key, pass.stream);
+    kernels::matmul_nt(operand, weights.value, value, pass.stream);
+    add_bias(pass, weights.query_bias, query);
+    add_bias(pass, weights.key_bias, key);
+    add_bias(pass, weights.value_bias, value);
+    const Vector<const int32_t> at = pass.positions().rows(block.first, block.rows);
     kernels::rotate_heads(query, at, state.rope.cosines(), state.rope.sines(), pass.stream);
     kernels::rotate_heads(key, at, state.rope.cosines(), state.rope.sines(), pass.stream);
   });
@@ -144,8 +148,8 @@ void attention_half(const Pass& pass, int64_t layer) {
   kernels::attention(shape, sequences, query, query, state.attention_scratch.view(), pass.stream);
   count_attention_flops(pass, sequences);
   for_row_blocks(pass, [&](const RowBlock& block) {
-    kernels::matmul_nt(query.rows(block.first, block.rows), weights.output,
-                       pass.delta().rows(block.first, block.rows), pass.stream);
+    const auto operand = state.operands.of(query.rows(block.first, block.rows), pass.stream);
+    kernels::matmul_nt(operand, weights.output, pass.delta().rows(block.first, block.rows), pass.stream);
   });
   count_product(pass, weights.output);
 }
@@ -157,10 +161,12 @@ void mlp_half(const Pass& pass, int64_t layer) {
     const Matrix<float> normed = norm_block(pass, weights.mlp_norm, block);
     const Matrix<float> gate = block.of(pass.state.gate);
     const Matrix<float> up = block.of(pass.state.up);
-    kernels::matmul_nt(normed, weights.gate, gate, pass.stream);
-    kernels::matmul_nt(normed, weights.up, up, pass.stream);
+    const auto operand = pass.state.operands.of(normed, pass.stream);
+    kernels::matmul_nt(operand, weights.gate, gate, pass.stream);
+    kernels::matmul_nt(operand, weights.up, up, pass.stream);
     kernels::swiglu(gate, up, gate, pass.stream);
-    kernels::matmul_nt(gate, weights.down, pass.delta().rows(block.first, block.rows), pass.stream);
+    kernels::matmul_nt(pass.state.operands.of(gate, pass.stream), weights.down,
+                       pass.delta().rows(block.first, block.rows), pass.stream);
   });
   count_product(pass, weights.gate);
   count_product(pass, weights.up);
@@ -170,12 +176,14 @@ void mlp_half(const Pass& pass, int64_t layer) {
 void visit(const Pass& pass, HookPoint hook, Matrix<float> values) {
   for (const EditAt& at : pass.args.edits) {
     if (at.hook != hook) continue;
+    pass.stream.synchronize();
     at.edit->apply(values, pass.args.batch.token_ids, pass.state.positions, pass.state.sequences);
   }
   for (const Tap& tap : pass.args.taps) {
     if (tap.hook != hook) continue;
     require(tap.into.shape == values.shape, "a tap has one row a token");
-    std::copy_n(values.data, values.elements(), tap.into.data);
+    require(tap.into.device == values.device, "a tap is on the device of the weights");
+    copy_in_order(tap.into.data, values.data, values.bytes(), pass.stream);
   }
 }
 
@@ -185,24 +193,26 @@ void run_block(const Pass& pass, int64_t layer) {
   attention_half(pass, layer);
   visit(pass, {layer, HookSite::kAttnOut}, pass.delta());
   if (!pass.wants_after({layer, HookSite::kAttnOut})) return;
-  add_rows(pass.delta(), pass.residual());
+  kernels::add_rows(pass.delta(), pass.residual(), pass.stream);
   visit(pass, {layer, HookSite::kResidMid}, pass.residual());
   if (!pass.wants_after({layer, HookSite::kResidMid})) return;
   mlp_half(pass, layer);
   visit(pass, {layer, HookSite::kMlpOut}, pass.delta());
   if (!pass.wants_after({layer, HookSite::kMlpOut})) return;
-  add_rows(pass.delta(), pass.residual());
+  kernels::add_rows(pass.delta(), pass.residual(), pass.stream);
   visit(pass, {layer, HookSite::kResidPost}, pass.residual());
 }
 
 Matrix<const float> final_rows(const Pass& pass) {
-  const auto count = static_cast<int64_t>(pass.args.logit_rows.size());
-  const Matrix<float> hidden = pass.state.delta.view().rows(0, count);
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t row = pass.args.logit_rows[static_cast<size_t>(i)];
+  const std::span<const int64_t> wanted = pass.args.logit_rows;
+  const auto count = static_cast<int64_t>(wanted.size());
+  require(count <= pass.state.limits.tokens, "the logit rows fit the run state");
+  for (const int64_t row : wanted)
     require(row >= 0 && row < pass.tokens(), "logit rows lie inside the batch");
-    std::copy_n(pass.residual().row(row), hidden.shape[1], hidden.row(i));
-  }
+  const Vector<const int32_t> rows =
+      copied(std::vector<int32_t>(wanted.begin(), wanted.end()), pass.state.logit_rows_at);
+  const Matrix<float> hidden = pass.state.delta.view().rows(0, count);
+  kernels::gather_rows(pass.residual(), rows, hidden, pass.stream);
   kernels::rms_norm(hidden, pass.weights.final_norm.view(), pass.weights.config.rms_epsilon, hidden,
                     pass.stream);
   return hidden;
@@ -268,8 +278,9 @@ Matrix<const float> forward(const Weights& weights, const ForwardArgs& args, Run
   require(pass.last.layer < static_cast<int64_t>(weights.blocks.size()) ||
               pass.last == HookPoint{0, HookSite::kResidPre},
           "the blocks that are wanted were loaded");
-  const Vector<const int32_t> ids{args.batch.token_ids.data(), {pass.tokens()}};
-  kernels::embed(weights.embedding.view(), ids, pass.residual(), stream);
+  const Vector<const int32_t> ids = copied(args.batch.token_ids, state.token_ids_at);
+  (void)copied(state.positions, state.positions_at);
+  kernels::gather_rows(weights.embedding.view(), ids, pass.residual(), stream);
   for (int64_t layer = 0; layer <= pass.last.layer; ++layer) run_block(pass, layer);
   advance_cache(args);
   if (args.logit_rows.empty()) return {};
@@ -279,7 +290,7 @@ Matrix<const float> forward(const Weights& weights, const ForwardArgs& args, Run
 void project_logits(const Weights& weights, Matrix<const float> hidden, Matrix<float> logits, RunState& state,
                     Stream& stream) {
   require(weights.has_head(), "the head was loaded");
-  kernels::matmul_nt(hidden, weights.head, logits, stream);
+  kernels::matmul_nt(state.operands.of(hidden, stream), weights.head, logits, stream);
   state.flops += 2 * hidden.shape[0] * weights.head.columns() * weights.head.depth();
 }
 

@@ -4,8 +4,9 @@
 // Sequences of different lengths lie end to end without padding, so a batch costs what its tokens cost. What
 // a token gives depends on its own sequence alone, bit for bit: not on the batch, the number of threads or
 // whether the keys came from a cache. The precision of the weights is that of the projections, of the MLP and
-// of the head; attention between tokens, norms and the residual stream are f32. Not Collective. One thread at
-// a time per RunState.
+// of the head; attention between tokens, norms and the residual stream are f32. It runs where the weights
+// are: run state, cache, taps and stream are of that device, and results are there once the stream has come
+// so far. Not Collective. One thread at a time per RunState.
 #pragma once
 
 #include <span>
@@ -19,8 +20,8 @@ namespace orthant::models {
 
 // Tokens of all sequences end to end: sequence s is token_ids[offsets[s], offsets[s + 1]).
 struct TokenBatch {
-  std::span<const int32_t> token_ids;  // [tokens]
-  std::span<const int64_t> offsets;    // [sequences + 1]
+  std::span<const int32_t> token_ids;  // [tokens], on the host
+  std::span<const int64_t> offsets;    // [sequences + 1], on the host
   [[nodiscard]] int64_t tokens() const { return static_cast<int64_t>(token_ids.size()); }
   [[nodiscard]] int64_t sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "runtime/device/host_copy.h"
+
 namespace orthant::models {
 namespace {
 
@@ -111,15 +113,15 @@ class Harvester {
         text_(text),
         pieces_(std::move(pieces)),
         stream_(stream),
-        state_(memory, weights.config,
-               limits_of(text.longest_row(), std::min(forward_tokens, text.tokens()))) {
+        state_(memory, weights, limits_of(text.longest_row(), std::min(forward_tokens, text.tokens()))) {
     for (const RowPiece& piece : pieces_) total_ += piece.wanted.count;
   }
-  void add_sink(const HarvestTarget& target, Ranges missing, Memory& memory) {
-    sinks_.push_back(std::make_unique<Sink>(target, std::move(missing), memory));
+  void add_sink(const HarvestTarget& target, Ranges missing, Memory& host, Memory& memory) {
+    sinks_.push_back(std::make_unique<Sink>(target, std::move(missing), host));
     hooks_.push_back(target.hook);
     tapped_.emplace_back(memory, "taps",
                          std::array<int64_t, 2>{state_.limits.tokens, weights_.config.d_model});
+    host_rows_.emplace_back(memory.device(), tapped_.back().view().bytes());
   }
 
   [[nodiscard]] bool done() const { return next_ == pieces_.size(); }
@@ -145,15 +147,17 @@ class Harvester {
       taps.push_back({hooks_[i], tapped_[i].view().rows(0, static_cast<int64_t>(ids.size()))});
     }
     (void)forward(weights_, {.batch = {ids, offsets}, .taps = taps}, state_, stream_);
-    for (size_t p = begin; p < next_; ++p) keep(pieces_[p], offsets[p - begin], taps);
+    std::vector<Matrix<const float>> rows;
+    for (size_t i = 0; i < hooks_.size(); ++i) rows.push_back(host_rows_[i].of(taps[i].into));
+    for (size_t p = begin; p < next_; ++p) keep(pieces_[p], offsets[p - begin], rows);
   }
 
  private:
-  void keep(const RowPiece& piece, int64_t first_row, const std::vector<Tap>& taps) {
+  void keep(const RowPiece& piece, int64_t first_row, const std::vector<Matrix<const float>>& rows) {
     const RowLabels labels = labels_of(text_, piece);
     const int64_t begin = first_row + piece.wanted.first - text_.first_token(piece.row);
     for (size_t i = 0; i < sinks_.size(); ++i) {
-      sinks_[i]->offer(piece.wanted.first, taps[i].into.rows(begin, piece.wanted.count), labels);
+      sinks_[i]->offer(piece.wanted.first, rows[i].rows(begin, piece.wanted.count), labels);
     }
     done_ += piece.wanted.count;
   }
@@ -165,6 +169,7 @@ class Harvester {
   RunState state_;
   std::vector<HookPoint> hooks_;
   std::vector<Tensor<float, 2>> tapped_;  // of each target, [tokens of a forward, d_model]
+  std::vector<HostCopy> host_rows_;       // of each target
   std::vector<std::unique_ptr<Sink>> sinks_;
   size_t next_ = 0;
   int64_t done_ = 0;
@@ -195,7 +200,7 @@ bool run_rounds(Harvester& harvester, const HarvestOptions& options, ControlGrou
 
 HarvestOutcome harvest(const Weights& weights, const TokenRows& text,
                        const std::vector<HarvestTarget>& targets, const HarvestOptions& options,
-                       ControlGroup& control, Memory& memory, Stream& stream) {
+                       ControlGroup& control, Memory& host, Memory& memory, Stream& stream) {
   std::vector<Ranges> missing;
   std::unique_ptr<Harvester> harvester;
   agree(control, "harvest", [&] {
@@ -208,7 +213,7 @@ HarvestOutcome harvest(const Weights& weights, const TokenRows& text,
     harvester = std::make_unique<Harvester>(
         weights, text, part_of(pieces_of(text, joined(missing)), control.size(), control.rank()),
         options.forward_tokens, memory, stream);
-    for (size_t i = 0; i < targets.size(); ++i) harvester->add_sink(targets[i], missing[i], memory);
+    for (size_t i = 0; i < targets.size(); ++i) harvester->add_sink(targets[i], missing[i], host, memory);
   });
   HarvestOutcome outcome;
   outcome.stopped = run_rounds(*harvester, options, control);
@@ -227,14 +232,14 @@ HarvestOutcome harvest(const Weights& weights, const TokenRows& text,
 }
 
 void count_harvest(const ModelFile& file, std::span<const HookPoint> hooks, int64_t context, Dtype dtype,
-                   kernels::Precision precision, Memory& counting) {
+                   kernels::Precision precision, Memory& host, Memory& memory) {
   Stream stream;
-  const Weights weights = load_weights(file, blocks_needed(hooks), counting, stream, precision);
+  const Weights weights = load_weights(file, blocks_needed(hooks), memory, stream, precision);
   const int64_t d_model = weights.config.d_model;
-  const RunState state(counting, weights.config, limits_of(context, HarvestOptions{}.forward_tokens));
+  const RunState state(memory, weights, limits_of(context, HarvestOptions{}.forward_tokens));
   for (size_t i = 0; i < hooks.size(); ++i) {
-    const Tensor<std::byte, 1> block = allocate_store_block(d_model, dtype, counting);
-    const Tensor<float, 2> tapped(counting, "taps", {state.limits.tokens, d_model});
+    const Tensor<std::byte, 1> block = allocate_store_block(d_model, dtype, host);
+    const Tensor<float, 2> tapped(memory, "taps", {state.limits.tokens, d_model});
   }
 }
 

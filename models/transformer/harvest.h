@@ -41,15 +41,16 @@ struct HarvestOutcome {
   int64_t tokens_run = 0;                   // over all ranks, in this attempt
 };
 
-// Collective. Throws on every rank what fails on one.
+// The model runs in `memory` and on `stream`, which are of the device of the weights; stores are written from
+// `host`, which is `memory` where that is the CPU's. Collective. Throws on every rank what fails on one.
 [[nodiscard]] HarvestOutcome harvest(const Weights& weights, const TokenRows& text,
                                      const std::vector<HarvestTarget>& targets, const HarvestOptions& options,
-                                     ControlGroup& control, Memory& memory, Stream& stream);
+                                     ControlGroup& control, Memory& host, Memory& memory, Stream& stream);
 
-// Counts in `counting` what the weights and a harvest of `hooks` stores would allocate on each rank for a
-// text with rows of at most `context` tokens; only the model's header is read.
+// Counts in `memory` and `host` what the weights and a harvest of `hooks` stores would allocate on each rank
+// for a text with rows of at most `context` tokens; only the model's header is read.
 void count_harvest(const ModelFile& file, std::span<const HookPoint> hooks, int64_t context, Dtype dtype,
-                   kernels::Precision precision, Memory& counting);
+                   kernels::Precision precision, Memory& host, Memory& memory);
 
 // Blocks that a harvest at these hooks needs, for load_weights().
 [[nodiscard]] LoadRange blocks_needed(std::span<const HookPoint> hooks);

@@ -2,7 +2,8 @@
 // kernels/transformer/attention.h.
 //
 // A cache of all layers serves generation; a run state keeps one of a single layer that every layer uses in
-// turn when nothing is to be remembered. Not thread-safe.
+// turn when nothing is to be remembered. They are on the device of the memory; lengths and places are on the
+// host. Not thread-safe.
 #pragma once
 
 #include <span>

@@ -90,13 +90,15 @@ double norm_of(const float* row, int64_t width) {
 }  // namespace
 
 LiveSource::LiveSource(LanguageModel model, TokenRows text, HookPoint hook, LiveSourceOptions options,
-                       Memory& memory)
+                       Memory& memory, Memory& model_memory)
     : model_(std::move(model)),
       text_(std::move(text)),
       hook_(hook),
       options_(std::move(options)),
-      state_(memory, model_.weights.config, limits_of(text_.longest_row(), text_.tokens())),
-      tapped_(memory, "taps", {state_.limits.tokens, d_model()}),
+      stream_(model_memory.device()),
+      state_(model_memory, model_.weights, limits_of(text_.longest_row(), text_.tokens())),
+      tapped_(model_memory, "taps", {state_.limits.tokens, d_model()}),
+      host_rows_(model_memory.device(), tapped_.view().bytes()),
       selection_(select(text_, d_model(), options_.filter, memory)),
       train_order_(selection_.train.counts(kBlockTokens), options_.window_rows, options_.shuffle,
                    options_.seed),
@@ -141,8 +143,9 @@ void LiveSource::run_tokens(int64_t first, int64_t end, Take take) {
     const Tap tap{hook_, tapped_.view().rows(0, tokens)};
     const auto ids = text_.token_ids().subspan(static_cast<size_t>(begin), static_cast<size_t>(tokens));
     (void)forward(model_.weights, {.batch = {ids, offsets}, .taps = {&tap, 1}}, state_, stream_);
+    const Matrix<const float> rows = host_rows_.of(tap.into);
     for (int64_t token = std::max(begin, first); token < std::min(begin + tokens, end); ++token) {
-      take(token, tap.into.row(token - begin));
+      take(token, rows.row(token - begin));
     }
   }
 }
@@ -223,26 +226,28 @@ void LiveSource::read(Split split, int64_t first, Matrix<float> into, RowLabels*
   }
 }
 
-int64_t count_live_source(const Source& config, Memory& counting, kernels::Precision precision) {
+int64_t count_live_source(const Source& config, Memory& memory, Memory& model_memory,
+                          kernels::Precision precision) {
   require_all_given(config);
   Stream stream;
   const std::unique_ptr<ModelFile> file = open_model_file(config.model());
   const HookPoint hook = parse_hook(config.hook(), file->config().layers);
-  const Weights weights = load_weights(*file, blocks_needed({&hook, 1}), counting, stream, precision);
-  const RunState state(counting, weights.config, limits_of(config.context(), kForwardTokens));
+  const Weights weights = load_weights(*file, blocks_needed({&hook, 1}), model_memory, stream, precision);
+  const RunState state(model_memory, weights, limits_of(config.context(), kForwardTokens));
   const int64_t d_model = weights.config.d_model;
-  const Tensor<float, 2> tapped(counting, "taps", {state.limits.tokens, d_model});
-  const Tensor<float, 2> window(counting, "source window", {LiveSourceOptions{}.window_rows, d_model});
+  const Tensor<float, 2> tapped(model_memory, "taps", {state.limits.tokens, d_model});
+  const Tensor<float, 2> window(memory, "source window", {LiveSourceOptions{}.window_rows, d_model});
   return d_model;
 }
 
 std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_t seed, Memory& memory,
-                                                   Log& log, kernels::Precision precision) {
+                                                   Memory& model_memory, Log& log,
+                                                   kernels::Precision precision) {
   require_all_given(config);
-  Stream stream;
+  Stream stream(model_memory.device());
   const HookPoint hook = parse_hook(config.hook(), open_model_file(config.model())->config().layers);
   LanguageModel model =
-      open_language_model(config.model(), "", blocks_needed({&hook, 1}), memory, stream, precision);
+      open_language_model(config.model(), "", blocks_needed({&hook, 1}), model_memory, stream, precision);
   TokenRows text({.path = config.text(),
                   .field = config.text_field(),
                   .split = text_split_from_name(config.text_split())},
@@ -256,7 +261,7 @@ std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_
   if (options.filter.positions.empty()) options.filter.positions = {0};
   options.filter.norm_ratio = config.exclude().norm_ratio();
   options.filter.holdout = config.holdout();
-  return std::make_unique<LiveSource>(std::move(model), std::move(text), hook, options, memory);
+  return std::make_unique<LiveSource>(std::move(model), std::move(text), hook, options, memory, model_memory);
 }
 
 }  // namespace orthant::models

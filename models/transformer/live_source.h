@@ -8,7 +8,7 @@
 // do not depend on norms.
 //
 // Every reader runs the model over whole windows; where many ranks read the same text, harvest first. Memory
-// is one window. One thread at a time.
+// is one window, on the host, whatever the device of the model. One thread at a time.
 #pragma once
 
 #include <memory>
@@ -21,6 +21,7 @@
 #include "models/transformer/language_model.h"
 #include "models/transformer/run_state.h"
 #include "runtime/core/log.h"
+#include "runtime/device/host_copy.h"
 #include "runtime/job/activation_source.h"
 #include "runtime/job/config.pb.h"
 #include "runtime/storage/row_selection.h"
@@ -41,7 +42,10 @@ class LiveSource : public ActivationSource {
   // The median norm is that of so many first tokens of the text, then fixed; it is part of identity().
   static constexpr int64_t kMedianTokens = 65536;
 
-  LiveSource(LanguageModel model, TokenRows text, HookPoint hook, LiveSourceOptions options, Memory& memory);
+  // Rows are kept in `memory`, on the host; the model runs in `model_memory`, on the device of its weights.
+  // Both may be the same.
+  LiveSource(LanguageModel model, TokenRows text, HookPoint hook, LiveSourceOptions options, Memory& memory,
+             Memory& model_memory);
 
   [[nodiscard]] int64_t d_model() const override { return model_.weights.config.d_model; }
   [[nodiscard]] int64_t rows(Split split) const override;
@@ -79,6 +83,7 @@ class LiveSource : public ActivationSource {
   Stream stream_;
   RunState state_;
   Tensor<float, 2> tapped_;  // [tokens of a forward, d_model]
+  HostCopy host_rows_;
   RowSelection selection_;
   SampleOrder train_order_;
   SampleOrder holdout_order_;
@@ -91,16 +96,16 @@ class LiveSource : public ActivationSource {
 };
 
 // The source that `config.model`, `config.text` and `config.hook` describe. Position 0 is left out where
-// `config.exclude.positions` says nothing. Throws Error(kConfig) when one of the three is not given, and what
-// the readers throw.
+// `config.exclude.positions` says nothing. Memories as for LiveSource. Throws Error(kConfig) when one of the
+// three is not given, and what the readers throw.
 [[nodiscard]] std::unique_ptr<ActivationSource> open_live_source(
-    const Source& config, uint64_t seed, Memory& memory, Log& log,
+    const Source& config, uint64_t seed, Memory& memory, Memory& model_memory, Log& log,
     kernels::Precision precision = kernels::Precision::kF32);
 
-// Counts in `counting` what open_live_source() would allocate for a text with rows of full length and of many
-// windows, but for the bits that tell which of its tokens are kept; only the model's header is read. Returns
-// d_model.
-int64_t count_live_source(const Source& config, Memory& counting,
+// Counts in the memories what open_live_source() would allocate for a text with rows of full length and of
+// many windows, but for the bits that tell which of its tokens are kept; only the model's header is read.
+// Returns d_model.
+int64_t count_live_source(const Source& config, Memory& memory, Memory& model_memory,
                           kernels::Precision precision = kernels::Precision::kF32);
 
 }  // namespace orthant::models

@@ -18,14 +18,17 @@ RopeTable::RopeTable(Memory& memory, const ModelConfig& config, int64_t position
     : cosines_(memory, "weights", {positions, config.head_dim / 2}),
       sines_(memory, "weights", {positions, config.head_dim / 2}) {
   if (memory.counts_only()) return;
+  std::vector<float> cosines, sines;
   const std::vector<double> frequencies = rope_frequencies(config);
   for (int64_t position = 0; position < positions; ++position) {
-    for (size_t i = 0; i < frequencies.size(); ++i) {
-      const double angle = static_cast<double>(position) * frequencies[i];
-      cosines_.view().row(position)[i] = static_cast<float>(std::cos(angle));
-      sines_.view().row(position)[i] = static_cast<float>(std::sin(angle));
+    for (const double frequency : frequencies) {
+      const double angle = static_cast<double>(position) * frequency;
+      cosines.push_back(static_cast<float>(std::cos(angle)));
+      sines.push_back(static_cast<float>(std::sin(angle)));
     }
   }
+  copy_bytes(cosines_.data(), memory.device(), cosines.data(), kCpu, cosines_.view().bytes());
+  copy_bytes(sines_.data(), memory.device(), sines.data(), kCpu, sines_.view().bytes());
 }
 
 }  // namespace orthant::models

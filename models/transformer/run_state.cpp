@@ -2,22 +2,47 @@
 
 #include <omp.h>
 
-namespace orthant::models {
+#include <algorithm>
 
-RunState::RunState(Memory& memory, const ModelConfig& config, RunLimits run_limits)
+namespace orthant::models {
+namespace {
+
+// Of those that go into products.
+int64_t widest_row(const ModelConfig& config) {
+  return std::max({config.d_model, config.heads * config.head_dim, config.d_mlp});
+}
+
+}  // namespace
+
+RowBlocks::RowBlocks(Device device, int64_t tokens) {
+  constexpr int64_t kCpuRows = 128;
+  const bool is_cpu = device.kind == DeviceKind::kCpu;
+  threads = is_cpu ? omp_get_max_threads() : 1;
+  rows = is_cpu ? kCpuRows : tokens;
+}
+
+RunState::RunState(Memory& memory, const Weights& weights, RunLimits run_limits)
+    : RunState(memory, weights.config, weights.precision, run_limits) {}
+
+RunState::RunState(Memory& memory, const ModelConfig& config, kernels::Precision precision,
+                   RunLimits run_limits)
     : limits(run_limits),
       rope(memory, config, limits.positions),
+      token_ids_at(memory, "run state", {limits.tokens}),
+      positions_at(memory, "run state", {limits.tokens}),
+      logit_rows_at(memory, "run state", {limits.tokens}),
       residual(memory, "run state", {limits.tokens, config.d_model}),
       delta(memory, "run state", {limits.tokens, config.d_model}),
       query(memory, "run state", {limits.tokens, config.heads * config.head_dim}),
       key(memory, "run state", {limits.tokens, config.kv_heads * config.head_dim}),
       value(memory, "run state", {limits.tokens, config.kv_heads * config.head_dim}),
-      threads(omp_get_max_threads()),
-      normed(memory, "run state", {threads * kRowBlock, config.d_model}),
-      gate(memory, "run state", {threads * kRowBlock, config.d_mlp}),
-      up(memory, "run state", {threads * kRowBlock, config.d_mlp}),
+      blocks(memory.device(), limits.tokens),
+      normed(memory, "run state", {blocks.threads * blocks.rows, config.d_model}),
+      gate(memory, "run state", {blocks.threads * blocks.rows, config.d_mlp}),
+      up(memory, "run state", {blocks.threads * blocks.rows, config.d_mlp}),
+      operands(memory, "run state", limits.tokens * widest_row(config), precision),
       attention_scratch(memory, "run state",
-                        {threads * kernels::attention_workspace_floats(attention_shape(config))}),
+                        {blocks.threads * kernels::attention_workspace_floats(attention_shape(config))}),
       one_layer(memory, config, 1, limits.tokens, limits.sequences) {}
 
 }  // namespace orthant::models

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <string>
 
+#include "models/transformer/tensor_upload.h"
+
 namespace orthant::models {
 namespace {
 
@@ -12,16 +14,16 @@ namespace {
 class WeightReader {
  public:
   WeightReader(const ModelFile& file, kernels::Precision precision, Memory& memory, Stream& stream)
-      : file_(file), precision_(precision), memory_(memory), stream_(stream) {}
+      : file_(file), precision_(precision), memory_(memory), stream_(stream), upload_(file, memory, stream) {}
 
   Tensor<float, 1> vector(const std::string& name, int64_t length) {
     Tensor<float, 1> tensor(memory_, "weights", {length});
-    read(name, tensor.view().span());
+    read(name, {tensor.data(), {length, 1}, memory_.device()});
     return tensor;
   }
   Tensor<float, 2> matrix(const std::string& name, int64_t rows, int64_t columns) {
     Tensor<float, 2> tensor(memory_, "weights", {rows, columns});
-    read(name, tensor.view().span());
+    read(name, tensor.view());
     return tensor;
   }
   Tensor<float, 1> bias(const std::string& layer, int64_t length) {
@@ -29,8 +31,8 @@ class WeightReader {
   }
   kernels::PackedWeights packed(const std::string& layer, int64_t columns, int64_t depth) {
     if (scratch_.shape()[0] < columns * depth) scratch_ = {memory_, "loading", {columns * depth}};
-    const Matrix<float> rows{scratch_.data(), {columns, depth}};
-    read(layer + ".weight", rows.span());
+    const Matrix<float> rows{scratch_.data(), {columns, depth}, memory_.device()};
+    read(layer + ".weight", rows);
     return packed(rows);
   }
   kernels::PackedWeights packed(Matrix<const float> rows) {
@@ -40,14 +42,16 @@ class WeightReader {
   }
 
  private:
-  void read(const std::string& name, std::span<float> into) {
-    if (!memory_.counts_only()) file_.read(name, into);
+  void read(const std::string& name, Matrix<float> into) {
+    if (memory_.device() != kCpu) return upload_.read(name, into);
+    if (!memory_.counts_only()) file_.read(name, into.span());
   }
   const ModelFile& file_;
   kernels::Precision precision_;
   Memory& memory_;
   Stream& stream_;
   Tensor<float, 1> scratch_;
+  TensorUpload upload_;
 };
 
 BlockWeights read_block(WeightReader& reader, const ModelConfig& config, int64_t layer) {

@@ -1,8 +1,9 @@
 // The weights of a Llama-family model (llama, mistral, qwen2), f32, packed once for kernels/dense/gemm.h.
 // With bf16 those of the products are rounded to it; norms, biases and the embedding stay as they are.
 //
-// Config, Weights and RunState are all there is to a model: forward() (forward.h) joins them. Immutable after
-// loading; one copy may serve several run states. Thread-safe for reading.
+// Config, Weights and RunState are all there is to a model: forward() (forward.h) joins them. Weights are on
+// the device of the memory into which they are loaded. Immutable after loading; one copy may serve several
+// run states. Thread-safe for reading.
 #pragma once
 
 #include <limits>

@@ -132,6 +132,15 @@ void Config::set(std::string_view dotted_name, std::string_view value) {
   field.set(*message_, value);
 }
 
+void Config::set_default(std::string_view dotted_name, std::string_view value) {
+  const Field& field = schema_->field(dotted_name);
+  if (!field.value_text(*message_)) field.set(*message_, value);
+}
+
+std::optional<std::string> Config::value_text(std::string_view dotted_name) const {
+  return schema_->field(dotted_name).value_text(*message_);
+}
+
 void Config::resolve() {
   fill_defaults(*message_);
   for (const Field& field : schema_->fields()) field.check(*message_);

@@ -7,6 +7,7 @@
 #include <google/protobuf/message.h>
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -38,6 +39,8 @@ class Config {
   void merge_text(std::string_view text, std::string_view origin);
   // One flag. The first value of a repeated field replaces what came from files, later ones append.
   void set(std::string_view dotted_name, std::string_view value);
+  // Sets a field that nobody has set: a default that depends on the host.
+  void set_default(std::string_view dotted_name, std::string_view value);
   [[nodiscard]] bool is_set_by_flag(std::string_view dotted_name) const {
     return set_by_flag_.contains(dotted_name);
   }
@@ -47,6 +50,8 @@ class Config {
   [[nodiscard]] const ConfigSchema& schema() const { return *schema_; }
   [[nodiscard]] std::string text() const;  // Protobuf text format; merge_text() reads it back
   [[nodiscard]] std::string json() const;
+  // Of one field; nothing where it is not set.
+  [[nodiscard]] std::optional<std::string> value_text(std::string_view dotted_name) const;
   // One line `field=value` for every field that is set and not one of execution.
   [[nodiscard]] std::string job_text() const;
   // Hash of the verb and every field that is not one of execution: equal keys mean the same job.

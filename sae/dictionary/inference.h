@@ -25,6 +25,8 @@ class Inference {
   kernels::CodesView encode(Matrix<const float> x);
   // What the codes of the last encode() stand for, in raw activations: `out` [rows, d_model].
   void decode(Matrix<float> out);
+  // Where both put their work.
+  [[nodiscard]] Stream& stream() { return stream_; }
 
  private:
   Memory* memory_;

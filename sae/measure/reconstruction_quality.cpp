@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "sae/dictionary/inference.h"
+#include "sae/measure/row_inference.h"
 
 namespace orthant::sae {
 namespace {
@@ -150,7 +150,7 @@ ReconstructionQuality measure_reconstruction(const Dictionary& dictionary, Activ
   quality.max_activations.assign(static_cast<size_t>(dictionary.local_latents()), 0.0f);
   if (blocks.rows == 0) return quality;
   const std::vector<double> mean = mean_activation(source, split, blocks, *grid.data, stream);
-  Inference inference(memory, dictionary, kBlockRows, *grid.dictionary, virtual_shards);
+  RowInference inference(dictionary, kBlockRows, *grid.dictionary, virtual_shards);
   Tensor<float, 2> x(memory, "measure", {kBlockRows, d_model});
   Tensor<float, 2> out(memory, "measure", {kBlockRows, d_model});
 

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "sae/dictionary/inference.h"
+#include "sae/measure/row_inference.h"
 
 namespace orthant::sae {
 namespace {
@@ -24,7 +24,7 @@ std::vector<Firings> own_firings(const Dictionary& dictionary, ActivationSource&
                                  std::span<const int64_t> latents, const ContextOptions& options, Grid& grid,
                                  int virtual_shards) {
   Memory memory;
-  Inference inference(memory, dictionary, kBlockRows, *grid.dictionary, virtual_shards);
+  RowInference inference(dictionary, kBlockRows, *grid.dictionary, virtual_shards);
   Tensor<float, 2> x(memory, "measure", {kBlockRows, dictionary.d_model});
   std::unordered_map<int64_t, size_t> place;
   for (size_t i = 0; i < latents.size(); ++i) place[latents[i]] = i;

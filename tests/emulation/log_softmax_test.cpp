@@ -92,5 +92,24 @@ TEST_F(LogSoftmaxKernel, DivergenceMatchesTheReferenceAndIsZeroForEqualRows) {
   }
 }
 
+TEST_F(LogSoftmaxKernel, ChoosesLogitsAndMarksUnknownTokens) {
+  constexpr int64_t kRows = 600;
+  const Tensor<float, 2> logits = random_logits(kRows, 3, 1);
+  const auto device = on_device(logits);
+  std::vector<int32_t> tokens(kRows);
+  for (size_t row = 0; row < tokens.size(); ++row) tokens[row] = static_cast<int32_t>(row * row % 5) - 1;
+  const DeviceArray<int32_t> chosen{std::span<const int32_t>(tokens)};
+  const DeviceArray<float> out(kRows);
+  cuda::logits_of(device.matrix(3), chosen.vector(), out.vector(), stream_);
+  const std::vector<float> found = out.values();
+  for (size_t row = 0; row < tokens.size(); ++row) {
+    if (tokens[row] < 0 || tokens[row] > 2) {
+      EXPECT_TRUE(std::isnan(found[row])) << row;
+    } else {
+      EXPECT_EQ(found[row], logits.view().row(static_cast<int64_t>(row))[tokens[row]]) << row;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace orthant::kernels

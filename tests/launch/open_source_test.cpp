@@ -24,7 +24,7 @@ class OpenSource : public ::testing::Test {
     return path;
   }
   std::unique_ptr<ActivationSource> open(const Source& config, uint64_t seed = 0) {
-    return open_source(config, seed, world_, memory_, log_);
+    return open_source(config, seed, world_, memory_, memory_, log_);
   }
   // The exit code and message with which `config` is refused.
   std::pair<ExitCode, std::string> refused(const Source& config) {

@@ -76,5 +76,24 @@ TEST(LogSoftmax, DivergenceOfEqualRowsIsZero) {
   EXPECT_EQ(found, 0.0);
 }
 
+TEST(LogitsOf, ChoosesOneOfEachRow) {
+  NormalMatrix logits(3, 5, 1);
+  const std::vector<int32_t> tokens = {4, 0, 2};
+  std::vector<float> out(3);
+  Stream stream;
+  kernels::logits_of(logits.view(), {tokens.data(), {3}}, {out.data(), {3}}, stream);
+  for (size_t row = 0; row < 3; ++row)
+    EXPECT_EQ(out[row], logits.view().row(static_cast<int64_t>(row))[tokens[row]]);
+}
+
+TEST(LogitsOf, RefusesATokenOutsideTheVocabulary) {
+  NormalMatrix logits(1, 5, 1);
+  float out = 0.0f;
+  Stream stream;
+  for (const int32_t token : {-1, 5}) {
+    EXPECT_THROW(kernels::logits_of(logits.view(), {&token, {1}}, {&out, {1}}, stream), Error);
+  }
+}
+
 }  // namespace
 }  // namespace orthant

@@ -123,7 +123,7 @@ TEST(TasksGolden, TheSmallModelGivesLogitsIdsAndTextOfTheReference) {
   ids.insert(ids.begin(), *model.tokenizer->bos());
   ASSERT_EQ(ids, list_of<int32_t>(expected.at("ids_with_bos")));
 
-  models::RunState state(memory, model.weights.config, {static_cast<int64_t>(ids.size()), 1, 512});
+  models::RunState state(memory, model.weights, {static_cast<int64_t>(ids.size()), 1, 512});
   const std::vector<int64_t> offsets = {0, static_cast<int64_t>(ids.size())};
   const std::vector<int64_t> last = {static_cast<int64_t>(ids.size()) - 1};
   std::vector<float> logits(512);

@@ -85,6 +85,18 @@ TEST_F(Tasks, PairScoresMatchTheFormulasAndDoNotDependOnOtherPairs) {
   }
 }
 
+// One input of 301 tokens of which more rows are scored than one forward has: 30 times 100.
+TEST_F(Tasks, ManyContinuationsOfOneInputAreScoredInParts) {
+  const auto ids = tokens(302, 6);
+  const models::TokenPair pair{{ids.begin(), ids.end() - 100}, {ids.end() - 100, ids.end()}};
+  const std::vector<models::TokenPair> pairs(30, pair);
+  const auto scores = models::score_pairs(weights, pairs, kQuiet, memory, stream);
+  const auto alone =
+      models::score_pairs(weights, std::span(pairs).first(1), kQuiet, memory, stream)[0].log_prob;
+  ASSERT_EQ(scores.size(), 30u);
+  for (const auto& score : scores) EXPECT_EQ(score.log_prob, alone);
+}
+
 TEST_F(Tasks, LongContextsAreCutOnTheLeft) {
   const auto context = tokens(600, 2);
   const std::vector<models::TokenPair> pairs = {{context, {4, 5}},

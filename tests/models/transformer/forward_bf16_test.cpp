@@ -41,7 +41,7 @@ HostMatrix logits_of(const models::Weights& weights, const std::vector<std::vect
     offsets.push_back(static_cast<int64_t>(ids.size()));
   }
   const auto tokens = static_cast<int64_t>(ids.size());
-  models::RunState state(memory, weights.config, {tokens, static_cast<int64_t>(sequences.size()), tokens});
+  models::RunState state(memory, weights, {tokens, static_cast<int64_t>(sequences.size()), tokens});
   std::vector<int64_t> rows(ids.size());
   std::iota(rows.begin(), rows.end(), 0);
   const auto hidden = models::forward(weights, {.batch = {ids, offsets}, .logit_rows = rows}, state, stream);
@@ -95,7 +95,7 @@ TEST_F(ForwardBf16, ProjectsRoundedRowsOnARoundedHead) {
   const models::Weights weights = load(Precision::kBF16);
   const HostMatrix hidden = testing::random_matrix(9, 24, 5);
   const HostMatrix head = rounded(read("lm_head.weight"));
-  models::RunState state(memory, model.config(), {9, 1, 9});
+  models::RunState state(memory, weights, {9, 1, 9});
   HostMatrix found(9, 11), expected(9, 11);
   models::project_logits(weights, hidden.view(), found.view(), state, stream);
   kernels::PackedWeights packed(memory, "weights", 11, 24);

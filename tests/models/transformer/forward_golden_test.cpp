@@ -22,7 +22,7 @@ using testing::list_of;
 // Logits of every position of one sequence, [tokens, vocabulary].
 Tensor<float, 2> all_logits(const models::Weights& weights, const std::vector<int32_t>& ids) {
   const auto tokens = static_cast<int64_t>(ids.size());
-  models::RunState state(testing::test_memory(), weights.config, {tokens, 1, tokens});
+  models::RunState state(testing::test_memory(), weights, {tokens, 1, tokens});
   std::vector<int64_t> rows(ids.size());
   std::iota(rows.begin(), rows.end(), 0);
   const std::vector<int64_t> offsets = {0, tokens};
@@ -80,7 +80,7 @@ TEST(ForwardGolden, ResidualStreamIsThatOfTheReference) {
   const auto tokens = static_cast<int64_t>(ids.size());
   const models::Weights& weights = golden_weights();
   const int64_t width = weights.config.d_model;
-  models::RunState state(testing::test_memory(), weights.config, {tokens, 1, tokens});
+  models::RunState state(testing::test_memory(), weights, {tokens, 1, tokens});
   std::vector<Tensor<float, 2>> found;
   std::vector<models::Tap> taps;
   for (const int64_t layer : layers) {

@@ -42,7 +42,7 @@ class Forward : public ::testing::Test {
       offsets.push_back(static_cast<int64_t>(ids.size()));
     }
     const auto tokens = static_cast<int64_t>(ids.size());
-    models::RunState state(memory, model.config(), {tokens, static_cast<int64_t>(sequences.size()), 512});
+    models::RunState state(memory, weights, {tokens, static_cast<int64_t>(sequences.size()), 512});
     std::vector<int64_t> rows(ids.size());
     std::iota(rows.begin(), rows.end(), 0);
     Output out{std::vector<float>(static_cast<size_t>(tokens * model.config().vocabulary)),
@@ -117,7 +117,7 @@ TEST_F(Forward, CachedDecodeGivesTheBitsOfTheWholeForward) {
 TEST_F(Forward, StopsAfterTheLastTap) {
   const auto ids = some_tokens(10, 11, 1);
   const std::vector<int64_t> offsets = {0, 10};
-  models::RunState state(memory, model.config(), {10, 1, 10});
+  models::RunState state(memory, weights, {10, 1, 10});
   std::vector<float> values(240);
   const auto flops_of = [&](HookPoint hook) {
     const models::Tap tap{hook, {values.data(), {10, 24}}};
@@ -139,7 +139,7 @@ TEST_F(Forward, StopsAfterTheLastTap) {
 TEST_F(Forward, TapsOfOneForwardAddUp) {
   const auto ids = some_tokens(12, 11, 9);
   const std::vector<int64_t> offsets = {0, 12};
-  models::RunState state(memory, model.config(), {12, 1, 12});
+  models::RunState state(memory, weights, {12, 1, 12});
   std::vector<std::vector<float>> values(6, std::vector<float>(288));
   std::vector<models::Tap> taps;
   for (int site = 0; site < 5; ++site) {
@@ -178,7 +178,7 @@ TEST_F(Forward, AnEditChangesItsSequenceAndIsSeenByTheTap) {
   const std::vector<int64_t> offsets = {0, 3, 7};
   Replace edit(1);
   std::vector<float> after(168), later_plain(168), later(168);
-  models::RunState state(memory, model.config(), {7, 2, 7});
+  models::RunState state(memory, weights, {7, 2, 7});
   const models::Tap plain[] = {{{2, HookSite::kResidPost}, {later_plain.data(), {7, 24}}}};
   (void)models::forward(weights, {.batch = {ids, offsets}, .taps = plain}, state, stream);
   const models::Tap taps[] = {{{0, HookSite::kResidPost}, {after.data(), {7, 24}}},
@@ -194,7 +194,7 @@ TEST_F(Forward, AnEditChangesItsSequenceAndIsSeenByTheTap) {
 }
 
 TEST_F(Forward, RefusesATokenOutsideTheVocabulary) {
-  models::RunState state(memory, model.config(), {4, 1, 4});
+  models::RunState state(memory, weights, {4, 1, 4});
   const std::vector<int32_t> ids = {1, 11};
   const std::vector<int64_t> offsets = {0, 2};
   try {
@@ -220,7 +220,7 @@ TEST(ForwardCost, IsWhatARunCounts) {
   Memory memory;
   Stream stream;
   const models::Weights weights = models::load_weights(model, {.blocks = 2, .head = false}, memory, stream);
-  models::RunState state(memory, model.config(), {9, 1, 9});
+  models::RunState state(memory, weights, {9, 1, 9});
   const std::vector<int32_t> ids = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   const std::vector<int64_t> offsets = {0, 9};
   std::vector<float> rows(9 * 24);

@@ -53,7 +53,7 @@ class Harvest : public ::testing::Test {
                                            .publish_seconds = 0,
                                            .forward_tokens = 20};
       const auto mine =
-          models::harvest(weights, *text, targets(name), options, *world.control, memory, stream);
+          models::harvest(weights, *text, targets(name), options, *world.control, memory, memory, stream);
       if (world.rank() == 0) outcome = mine;
     });
     return outcome;
@@ -72,7 +72,7 @@ TEST_F(Harvest, StoresWhatTheForwardGives) {
   Memory memory;
   Stream stream;
   const models::Weights weights = models::load_weights(model, {}, memory, stream);
-  models::RunState state(memory, model.config(), {7, 1, 7});
+  models::RunState state(memory, weights, {7, 1, 7});
   for (const auto& target : targets("one")) {
     StoreReader reader(target.path);
     ASSERT_EQ(reader.rows(), text->tokens());
@@ -141,9 +141,9 @@ TEST_F(Harvest, CountsWhatItAllocates) {
     Stream stream;
     const auto weights = models::load_weights(model, models::blocks_needed(hooks), memory, stream, precision);
     const models::HarvestOptions options{.progress = [](int64_t, int64_t) {}, .stop = [] { return false; }};
-    (void)models::harvest(weights, rows, stores, options, *world.control, memory, stream);
+    (void)models::harvest(weights, rows, stores, options, *world.control, memory, memory, stream);
     Memory counted = Memory::counting();
-    models::count_harvest(model, hooks, 7, Dtype::kF32, precision, counted);
+    models::count_harvest(model, hooks, 7, Dtype::kF32, precision, counted, counted);
     ASSERT_EQ(counted.segments().size(), memory.segments().size());
     for (size_t i = 0; i < counted.segments().size(); ++i) {
       EXPECT_EQ(counted.segments()[i].segment, memory.segments()[i].segment);

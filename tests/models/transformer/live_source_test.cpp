@@ -38,7 +38,7 @@ class LiveSourceTest : public ::testing::Test {
   [[nodiscard]] std::unique_ptr<LiveSource> open(const models::LiveSourceOptions& options) {
     models::LanguageModel loaded{models::load_weights(model, {.blocks = 2, .head = false}, memory, stream),
                                  std::make_unique<testing::LetterTokenizer>(), "memory", "memory"};
-    return std::make_unique<LiveSource>(std::move(loaded), text(), kHook, options, memory);
+    return std::make_unique<LiveSource>(std::move(loaded), text(), kHook, options, memory, memory);
   }
   struct Rows {
     std::vector<float> values;
@@ -62,7 +62,7 @@ TEST_F(LiveSourceTest, GivesTheForwardInTextOrderWithoutShuffling) {
   ASSERT_EQ(source->rows(Split::kTrain), rows.tokens());
   const Rows all = read(*source, Split::kTrain, 0, rows.tokens());
   const models::Weights weights = models::load_weights(model, {}, memory, stream);
-  models::RunState state(memory, model.config(), {16, 1, 16});
+  models::RunState state(memory, weights, {16, 1, 16});
   for (int64_t row = 0; row < rows.rows(); row += 37) {
     const auto ids = rows.row(row);
     const std::vector<int64_t> offsets = {0, static_cast<int64_t>(ids.size())};
@@ -146,7 +146,7 @@ TEST(OpenLiveSource, NeedsModelTextAndHook) {
   Memory memory;
   try {
     Log log;
-    (void)models::open_live_source(config, 0, memory, log);
+    (void)models::open_live_source(config, 0, memory, memory, log);
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::kConfig);

@@ -1,0 +1,53 @@
+#include "models/tasks/logit_block.h"
+
+#include "kernels/transformer/log_softmax.h"
+
+namespace orthant::models {
+namespace {
+
+template <typename T>
+void to_host(Vector<T> there, T* here) {
+  copy_bytes(here, kCpu, there.data, there.device, there.bytes());
+}
+
+}  // namespace
+
+LogitBlock::LogitBlock(const Weights& weights, Memory& memory)
+    : weights_(weights),
+      logits_(memory, "logits", {kRows, weights.config.vocabulary}),
+      log_sums_at_(memory, "logits", {kRows}),
+      divergences_at_(memory, "logits", {kRows}),
+      largest_at_(memory, "logits", {kRows}),
+      targets_at_(memory, "logits", {kRows}),
+      target_logits_at_(memory, "logits", {kRows}) {}
+
+void LogitBlock::compute(Matrix<const float> hidden, std::span<const int32_t> targets, RunState& state,
+                         Stream& stream) {
+  rows_ = hidden.shape[0];
+  require(rows_ <= kRows, "a block of logits holds the rows");
+  require(rows_ == static_cast<int64_t>(targets.size()), "every row has a target");
+  const Matrix<float> logits = logits_.view().rows(0, rows_);
+  const Vector<double> log_sums = log_sums_at_.view().rows(0, rows_);
+  const Vector<int32_t> largest = largest_at_.view().rows(0, rows_);
+  const Vector<int32_t> chosen = targets_at_.view().rows(0, rows_);
+  const Vector<float> target_logits = target_logits_at_.view().rows(0, rows_);
+  copy_bytes(chosen.data, chosen.device, targets.data(), kCpu, chosen.bytes());
+  project_logits(weights_, hidden, logits, state, stream);
+  kernels::log_normalizers(logits, log_sums, largest, stream);
+  kernels::logits_of(logits, chosen, target_logits, stream);
+  to_host(log_sums, log_sums_.data());
+  to_host(largest, largest_.data());
+  to_host(target_logits, target_logits_.data());
+}
+
+void LogitBlock::divergence_to(const LogitBlock& other, std::span<double> into, Stream& stream) {
+  require(rows_ == other.rows_ && rows_ == static_cast<int64_t>(into.size()),
+          "two blocks of the same rows are compared");
+  const Vector<double> divergences = divergences_at_.view().rows(0, rows_);
+  kernels::kl_divergence(logits_.view().rows(0, rows_), log_sums_at_.view().rows(0, rows_),
+                         other.logits_.view().rows(0, rows_), other.log_sums_at_.view().rows(0, rows_),
+                         divergences, stream);
+  to_host(divergences, into.data());
+}
+
+}  // namespace orthant::models
