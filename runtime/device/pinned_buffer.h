@@ -27,8 +27,10 @@ class PinnedBuffer {
   int64_t bytes_ = 0;
 };
 
-// Copies in the order of `stream`, which is on the device that holds one side or both; the host side is a
-// PinnedBuffer that nobody touches until the copy has completed.
+// Copies in the order of `stream`, which is on the device that holds one side or both, and of no other. A
+// side in a PinnedBuffer is touched by nobody until the copy has completed. With ordinary memory of the host
+// the call returns when it may be touched again: after a copy to it the host has waited for the stream, which
+// where ranks take part is waited for by Communicator::wait() before.
 void copy_in_order(void* into, const void* from, int64_t bytes, Stream& stream);
 
 }  // namespace orthant

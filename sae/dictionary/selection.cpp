@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/core/error.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::sae {
 
@@ -34,16 +35,16 @@ RowSelection::RowSelection(Memory& memory, int64_t rows, int64_t k, int shards)
 }
 
 // Puts the slots of a round that are not settled into unsettled_; returns how many there are.
-int64_t RowSelection::list_unsettled(int64_t rows) {
+int64_t RowSelection::list_unsettled(int64_t rows, Stream& stream) {
   const Vector<const int32_t> settled = settled_.view().rows(0, rows);
-  copy_bytes(host_settled_.data(), kCpu, settled.data, settled.device, settled.bytes());
+  copy_in_order(host_settled_.data(), settled.data, settled.bytes(), stream);
   host_unsettled_.clear();
   for (int64_t r = 0; r < rows; ++r) {
     if (host_settled_[static_cast<size_t>(r)] == 0) host_unsettled_.push_back(r);
   }
   const auto count = static_cast<int64_t>(host_unsettled_.size());
   const Vector<int64_t> listed = unsettled_.view().rows(0, count);
-  copy_bytes(listed.data, listed.device, host_unsettled_.data(), kCpu, listed.bytes());
+  copy_in_order(listed.data, host_unsettled_.data(), listed.bytes(), stream);
   return count;
 }
 
@@ -60,7 +61,7 @@ void RowSelection::select(kernels::CodesView candidates, int64_t k,
     scratch_ = kernels::RowSelectionScratch(*memory_, candidates.capacity(), k_capacity_, size);
   }
   const Vector<int64_t> candidates_of = candidates_.view();
-  copy_bytes(candidates_of.data, candidates_of.device, latents_per_shard.data(), kCpu, candidates_of.bytes());
+  copy_in_order(candidates_of.data, latents_per_shard.data(), candidates_of.bytes(), stream);
   const kernels::RankedCodes ranked{candidates, k, first_latent, scale};
   const kernels::RowCutoffs cutoffs{cutoff_.view(), ties_.view(), settled_.view()};
   // Of the rows listed, or of all.
@@ -75,10 +76,10 @@ void RowSelection::select(kernels::CodesView candidates, int64_t k,
 
   const int64_t rows = candidates.rows(), width = first_round_values(k, shards.size());
   exchange({}, rows, width);
-  const int64_t second = list_unsettled(rows);
+  const int64_t second = list_unsettled(rows, stream);
   if (second > 0) {
     exchange(unsettled_.view().rows(0, second), second, k);
-    require(list_unsettled(second) == 0, "all candidates of a row were sent");
+    require(list_unsettled(second, stream) == 0, "all candidates of a row were sent");
   }
   rounds_.second_round_rows = second;
   rounds_.bytes_received = (size - 1) * int64_t{4} * (rows * width + second * k);
@@ -103,7 +104,7 @@ BatchSelection::BatchSelection(Memory& memory, int64_t capacity)
 void BatchSelection::read_histogram(Communicator& world, Stream& stream) {
   world.wait(stream);
   const Vector<const int64_t> histogram = std::as_const(histogram_).view();
-  copy_bytes(counts_.data(), kCpu, histogram.data, histogram.device, histogram.bytes());
+  copy_in_order(counts_.data(), histogram.data, histogram.bytes(), stream);
 }
 
 // The key of the `wanted`-th of the `ties` entries of all ranks with these bits.

@@ -39,7 +39,7 @@ class RowSelection {
   [[nodiscard]] const RowSelectionRounds& rounds() const { return rounds_; }
 
  private:
-  [[nodiscard]] int64_t list_unsettled(int64_t rows);
+  [[nodiscard]] int64_t list_unsettled(int64_t rows, Stream& stream);
   Memory* memory_;
   int64_t k_capacity_;
   int shard_count_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kernels/codes/append_codes.h"
 #include "kernels/codes/dead_latents.h"
 #include "kernels/dense/elementwise.h"
 #include "kernels/dense/row_moments.h"
@@ -37,7 +38,7 @@ std::vector<int64_t> latents_per_shard(int64_t latents, int shards, int virtual_
 }
 
 ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t rows, int64_t k,
-                           int64_t k_chosen, Communicator& shards, int virtual_shards)
+                           int64_t k_chosen, Communicator& shards, int virtual_shards, int64_t exchange_rows)
     : shards_(&shards),
       screens_(uses_screen(dictionary, memory.device())),
       encoder_(memory, "packed encoder", screens_ ? 0 : dictionary.local_latents(), dictionary.d_model,
@@ -54,7 +55,11 @@ ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t
       chosen_bias_(memory, "packed encoder", {dictionary.local_latents()}),
       chosen_numbers_(memory, "packed encoder", {dictionary.local_latents()}),
       latents_per_shard_(latents_per_shard(dictionary.latents, shards.size(), virtual_shards)),
-      selection_(memory, rows, std::max(k, k_chosen), shards.size()) {}
+      selection_(memory, rows, std::max(k, k_chosen), shards.size()) {
+  const bool exchanges = dictionary.architecture == Architecture::kTopK && shards.size() > 1;
+  if (!exchanges || memory.device().kind == DeviceKind::kCpu || rows <= exchange_rows) return;
+  pipeline_ = ExchangePipeline(memory, exchange_rows, std::min(k, dictionary.local_latents()));
+}
 
 void ShardEncoder::pack(const Dictionary& dictionary, Stream& stream) {
   if (screens_) {
@@ -88,13 +93,36 @@ kernels::EncodeArgs ShardEncoder::arguments(Matrix<const float> centred, const D
   return args;
 }
 
+void ShardEncoder::select_rows(kernels::CodesView candidates, const Dictionary& dictionary, Stream& stream) {
+  selection_.select(candidates, dictionary.k, latents_per_shard_, dictionary.slice.first,
+                    decoder_norms_.view(), *shards_, stream);
+  second_round_rows_ += selection_.rounds().second_round_rows;
+}
+
 void ShardEncoder::topk(Matrix<const float> centred, const Dictionary& dictionary, kernels::CodesView out,
-                        Stream& stream) {
-  kernels::EncodeArgs args = arguments(centred, dictionary);
-  args.beside = watched_.of_encode(centred.shape[0]);
-  kernels::encode_topk(args, dictionary.k, workspace_, out, stream);
-  selection_.select(out, dictionary.k, latents_per_shard_, dictionary.slice.first, args.selection_scale,
-                    *shards_, stream);
+                        Stream& stream, const RowsSelected& selected) {
+  second_round_rows_ = 0;
+  const int64_t rows = centred.shape[0];
+  if (!pipeline_.overlaps(rows)) {
+    kernels::EncodeArgs args = arguments(centred, dictionary);
+    args.beside = watched_.of_encode(rows);
+    kernels::encode_topk(args, dictionary.k, workspace_, out, stream);
+    select_rows(out, dictionary, stream);
+    return selected({0, rows}, stream);
+  }
+  require(!can_watch(), "candidates are kept of whole batches");
+  pipeline_.run(
+      rows,
+      [&](Share block, kernels::CodesView codes, Stream& main) {
+        const kernels::EncodeArgs args = arguments(centred.rows(block.first, block.count), dictionary);
+        kernels::encode_topk(args, dictionary.k, workspace_, codes, main);
+      },
+      [&](Share block, kernels::CodesView codes, Stream& lane) {
+        select_rows(codes, dictionary, lane);
+        kernels::append_codes(codes, block.first, out, lane);
+        selected(block, lane);
+      },
+      stream);
 }
 
 int64_t ShardEncoder::above(Matrix<const float> centred, const Dictionary& dictionary, float threshold,

@@ -5,11 +5,13 @@
 // (kernels/screen/screen.h), that is one. Not thread-safe.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
 #include "kernels/encode/encode.h"
 #include "sae/dictionary/dictionary.h"
+#include "sae/dictionary/exchange_pipeline.h"
 #include "sae/dictionary/selection.h"
 #include "sae/dictionary/watched_tops.h"
 
@@ -20,10 +22,13 @@ namespace orthant::sae {
 
 class ShardEncoder {
  public:
+  // Rows of a block of topk() on a device: enough to saturate it, few enough that most of a batch overlaps.
+  static constexpr int64_t kExchangeRows = 2048;
+
   // Batches of at most `rows`, selections of at most `k`; of `k_chosen` in topk_chosen(), 0 where it is not
   // used.
   ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t rows, int64_t k, int64_t k_chosen,
-               Communicator& shards, int virtual_shards);
+               Communicator& shards, int virtual_shards, int64_t exchange_rows = kExchangeRows);
 
   void pack(const Dictionary& dictionary, Stream& stream);
 
@@ -31,9 +36,14 @@ class ShardEncoder {
   void center(const Dictionary& dictionary, Matrix<const float> x, Matrix<float> centred,
               Stream& stream) const;
 
+  // Rows of `out` that are selected; what is put on the stream then runs beside the encoding of later rows.
+  using RowsSelected = std::function<void(Share rows, Stream& stream)>;
   // Collective over the shards. The k largest of each row over all latents; `out` holds those of this slice.
-  void topk(Matrix<const float> centred, const Dictionary& dictionary, kernels::CodesView out,
-            Stream& stream);
+  // On a device with several shards rows are worked off in blocks of exchange_rows, whose exchange runs
+  // beside the encoding of the next; the result does not depend on it.
+  void topk(
+      Matrix<const float> centred, const Dictionary& dictionary, kernels::CodesView out, Stream& stream,
+      const RowsSelected& selected = [](Share, Stream&) {});
 
   // Every activation of this slice above `threshold`; returns how many there are (see kernels::encode_above).
   [[nodiscard]] int64_t above(Matrix<const float> centred, const Dictionary& dictionary, float threshold,
@@ -55,11 +65,13 @@ class ShardEncoder {
                    Stream& stream);
 
   [[nodiscard]] int shard_count() const { return shards_->size(); }
-  [[nodiscard]] const RowSelectionRounds& last_rounds() const { return selection_.rounds(); }
+  // Of the last topk().
+  [[nodiscard]] int64_t second_round_rows() const { return second_round_rows_; }
 
  private:
   [[nodiscard]] kernels::EncodeArgs arguments(Matrix<const float> centred,
                                               const Dictionary& dictionary) const;
+  void select_rows(kernels::CodesView candidates, const Dictionary& dictionary, Stream& stream);
   void multiply_chosen(Matrix<const float> centred, const Dictionary& dictionary,
                        Vector<const int32_t> chosen, int64_t k, kernels::CodesView out, Stream& stream);
 
@@ -75,6 +87,8 @@ class ShardEncoder {
   Tensor<int32_t, 1> chosen_numbers_;  // [local_latents] global numbers of the chosen latents
   std::vector<int64_t> latents_per_shard_;
   RowSelection selection_;
+  ExchangePipeline pipeline_;
+  int64_t second_round_rows_ = 0;
 };
 
 }  // namespace orthant::sae

@@ -10,6 +10,7 @@
 #include "kernels/dense/gather_rows.h"
 #include "kernels/neighbour/pair_gradients.h"
 #include "runtime/device/buffer.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::sae {
 namespace {
@@ -56,10 +57,10 @@ int64_t place_of(int64_t key) {
 
 // `from` at the front of `into`: the view of it.
 template <typename T>
-Vector<const T> upload(const std::vector<T>& from, Vector<T> into) {
+Vector<const T> upload(const std::vector<T>& from, Vector<T> into, Stream& stream) {
   require(static_cast<int64_t>(from.size()) <= into.shape[0], "there is room for a list");
   const Vector<T> front = into.rows(0, static_cast<int64_t>(from.size()));
-  copy_bytes(front.data, front.device, from.data(), kCpu, front.bytes());
+  copy_in_order(front.data, from.data(), front.bytes(), stream);
   return front;
 }
 
@@ -203,9 +204,9 @@ void OrthogonalityPenalty::search_band(const LatentPartition& partition, const B
     packed_.pack(rows, stream);
     kernels::nearest_of_pairs(rows, packed_, band.rows.count, pairs_, cosines, partners, stream);
   }
-  stream.synchronize();
-  copy_bytes(host_band_cosine_.data(), kCpu, cosines.data, cosines.device, cosines.bytes());
-  copy_bytes(host_band_partner_.data(), kCpu, partners.data, partners.device, partners.bytes());
+  world_->wait(stream);
+  copy_in_order(host_band_cosine_.data(), cosines.data, cosines.bytes(), stream);
+  copy_in_order(host_band_partner_.data(), partners.data, partners.bytes(), stream);
   int64_t* const best = best_.data() + places.first + skipped;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t partner = host_band_partner_[static_cast<size_t>(i)];
@@ -216,7 +217,7 @@ void OrthogonalityPenalty::search_band(const LatentPartition& partition, const B
 
 // The own unit rows that host_listed_ names, one after the other.
 void OrthogonalityPenalty::gather_listed(float* into, Stream& stream) {
-  const Vector<const int32_t> listed = upload(host_listed_, listed_.view());
+  const Vector<const int32_t> listed = upload(host_listed_, listed_.view(), stream);
   kernels::gather_rows(unit_.view(), listed, {into, {listed.shape[0], d_model_}, listed.device}, stream);
 }
 
@@ -343,9 +344,10 @@ void OrthogonalityPenalty::store_gradients(const LatentPartition& partition, int
   const double share = static_cast<double>(weight) * 2.0 / static_cast<double>(partition.chunks()) /
                        static_cast<double>(members.size());
   list_pairs(members, partner_.data() + place.first, cosine_.data() + place.first);
-  const kernels::PairList pairs{
-      upload(host_pair_rows_, pair_rows_.view()), upload(host_pair_offsets_, pair_offsets_.view()),
-      upload(host_pair_others_, pair_others_.view()), upload(host_pair_cosines_, pair_cosines_.view())};
+  const kernels::PairList pairs{upload(host_pair_rows_, pair_rows_.view(), stream),
+                                upload(host_pair_offsets_, pair_offsets_.view(), stream),
+                                upload(host_pair_others_, pair_others_.view(), stream),
+                                upload(host_pair_cosines_, pair_cosines_.view(), stream)};
   kernels::pair_gradients(unit_.view(), norms_.view(), chunk_rows_.view(), pairs, share, gradient, stream);
 }
 

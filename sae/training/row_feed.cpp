@@ -6,15 +6,20 @@
 
 namespace orthant::sae {
 
-RowFeed::RowFeed(Memory& memory, int64_t rows, int64_t d_model, int parts)
+RowFeed::RowFeed(Memory& memory, int64_t rows, int64_t d_model, int parts, Communicator& shards)
     : parts_(parts),
-      d_model_(d_model),
+      shards_(&shards),
+      own_(share_of(rows, shards.size(), shards.rank())),
       staged_(memory, "batch", {memory.device() == kCpu ? 0 : rows, d_model}),
       copies_(memory.working_device()),
       arrived_(memory.working_device()),
+      shared_(memory.working_device()),
       taken_(memory.working_device()) {
+  for (int s = 0; s < shards.size(); ++s) {
+    counts_.push_back(share_of(rows, shards.size(), s).count * d_model);
+  }
   if (memory.working_device() == kCpu) return;
-  pinned_ = PinnedBuffer(memory.device(), staged_.view().bytes());
+  pinned_ = PinnedBuffer(memory.device(), staged_.view().rows(0, own_.count).bytes());
 }
 
 void RowFeed::read(ActivationSource& source, int64_t first, Matrix<float> into) {
@@ -27,24 +32,33 @@ void RowFeed::read(ActivationSource& source, int64_t first, Matrix<float> into) 
   seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void RowFeed::read_ahead(ActivationSource& source, int64_t first, int64_t rows) {
+void RowFeed::share(Matrix<float> rows, Stream& stream) {
+  if (shards_->size() == 1) return;
+  shards_->all_gather_uneven(rows.row(own_.first), rows.data, counts_, Dtype::kF32, stream);
+}
+
+void RowFeed::read_ahead(ActivationSource& source, int64_t first) {
   if (staged_.shape()[0] == 0) return;
   arrived_.synchronize();
-  const Matrix<float> host{reinterpret_cast<float*>(pinned_.data()), {rows, d_model_}, kCpu};
-  read(source, first, host);
+  const Matrix<float> own = staged_.view().rows(own_.first, own_.count);
+  const Matrix<float> host{reinterpret_cast<float*>(pinned_.data()), own.shape, kCpu};
+  read(source, first + own_.first, host);
   taken_.hold(copies_);
-  copy_in_order(staged_.data(), host.data, host.bytes(), copies_);
+  copy_in_order(own.data, host.data, host.bytes(), copies_);
   arrived_.record(copies_);
+  share(staged_.view(), copies_);
+  shared_.record(copies_);
   ahead_of_ = &source;
   first_ahead_ = first;
-  rows_ahead_ = rows;
 }
 
 void RowFeed::take(ActivationSource& source, int64_t first, Matrix<float> into, Stream& stream) {
-  if (into.device.kind == DeviceKind::kCpu) return read(source, first, into);
-  const bool is_staged = ahead_of_ == &source && first_ahead_ == first && rows_ahead_ == into.shape[0];
-  if (!is_staged) read_ahead(source, first, into.shape[0]);
-  arrived_.hold(stream);
+  if (into.device.kind == DeviceKind::kCpu) {
+    read(source, first + own_.first, into.rows(own_.first, own_.count));
+    return share(into, stream);
+  }
+  if (ahead_of_ != &source || first_ahead_ != first) read_ahead(source, first);
+  shared_.hold(stream);
   copy_in_order(into.data, staged_.data(), into.bytes(), stream);
   taken_.record(stream);
   ahead_of_ = nullptr;

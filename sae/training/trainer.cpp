@@ -31,10 +31,6 @@ int64_t main_entries(const Conventions& c, int64_t local_latents, int64_t rows, 
   return std::min(c.k, local_latents) * rows;
 }
 
-int64_t rows_read(const Grid& grid, Share own_rows) {
-  return share_of(own_rows.count, grid.dictionary->size(), grid.dictionary->rank()).count;
-}
-
 std::vector<Share> slices_of(int64_t latents, int shards, int virtual_shards) {
   std::vector<Share> slices;
   for (int s = 0; s < shards; ++s) slices.push_back(latent_slice(latents, shards, s, virtual_shards));
@@ -56,7 +52,8 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
       batch_(memory, d_model, exchange_),
       dictionary_(allocate_dictionary(config_.conventions, d_model, sum_.slice(), memory)),
       encoder_(memory, dictionary_, own_rows_.count, config_.conventions.k,
-               auxiliary_k(config_.conventions, d_model), *grid.dictionary, config_.virtual_shards),
+               auxiliary_k(config_.conventions, d_model), *grid.dictionary, config_.virtual_shards,
+               config_.exchange_rows),
       batch_topk_(
           memory, own_rows_.count,
           is_batch_topk(config_.conventions) ? kCandidateRoom * config_.conventions.k * own_rows_.count : 0),
@@ -65,7 +62,8 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
                  batch_),
       optimizer_(memory, dictionary_, config_.conventions, config_.data_parallel,
                  is_dense(config_.conventions), *grid.data, sum_),
-      feed_(memory, rows_read(grid, own_rows_), d_model, config_.micro_batches),
+      penalty_lane_(memory.working_device()),
+      feed_(memory, own_rows_.count, d_model, config_.micro_batches, *grid.dictionary),
       scaler_(memory, "batch", dictionary_, own_rows_.count),
       x_(memory, "batch", {own_rows_.count, d_model}),
       centred_(memory, "batch", {exchange_.held_rows().count, d_model}),
@@ -82,9 +80,6 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
   require(!(config_.virtual_shards > 0 && grid.data->size() > 1 && !exchange_.codes_travel()),
           "fixed sums over replicas need codes to travel");
   const int64_t local = sum_.slice().count;
-  for (int s = 0; s < grid.dictionary->size(); ++s) {
-    read_counts_.push_back(share_of(own_rows_.count, grid.dictionary->size(), s).count * d_model);
-  }
   if (!is_batch_topk(c)) {
     row_codes_ = kernels::Codes(memory, own_rows_.count,
                                 main_entries(c, local, own_rows_.count, config_.batch_tokens));
@@ -121,6 +116,7 @@ StepReport Trainer::step(ActivationSource& source, bool with_variance) {
   StepReport report{.step = steps_done_};
   encoded_products_ = 0;
   penalty_active_ = false;
+  is_decoded_ = false;
   path_count_ = 1;
   read_batch(source);
   if (with_variance) report.variance = batch_.variance(x_.view(), stream_);
@@ -128,7 +124,9 @@ StepReport Trainer::step(ActivationSource& source, bool with_variance) {
   if (is_dense(config_.conventions)) {
     step_dense(report);
   } else {
+    Stream& beside = penalty_lane_.begin(stream_);
     encode_batch(report);
+    evaluate_penalty(report, beside);
     count_dead(report);
     reconstruct_batch(report);
     if (exchange_.codes_travel()) {
@@ -136,7 +134,7 @@ StepReport Trainer::step(ActivationSource& source, bool with_variance) {
       exchange_.gather_rows(centred_.view(), stream_);
     }
     evaluate_auxiliary_loss(report);
-    evaluate_penalty(report);
+    penalty_lane_.join(stream_);
     update(report);
   }
   const Conventions& c = config_.conventions;
@@ -145,32 +143,19 @@ StepReport Trainer::step(ActivationSource& source, bool with_variance) {
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   report.threshold = dictionary_.threshold;
   ++steps_done_;
-  read_ahead(source);
+  if (steps_done_ < config_.steps) feed_.read_ahead(source, first_sample());
   return report;
 }
 
-// Ranks of a dictionary group read disjoint rows of their replica's part, then share them.
-Share Trainer::read_rows() const {
-  return share_of(own_rows_.count, grid_->dictionary->size(), grid_->dictionary->rank());
-}
-
+// The first row of the step's batch that this replica works on.
 int64_t Trainer::first_sample() const {
-  return steps_done_ * config_.batch_tokens + own_rows_.first + read_rows().first;
+  return steps_done_ * config_.batch_tokens + own_rows_.first;
 }
 
 void Trainer::read_batch(ActivationSource& source) {
-  Communicator& shards = *grid_->dictionary;
-  const Share mine = read_rows();
-  feed_.take(source, first_sample(), x_.view().rows(mine.first, mine.count), stream_);
-  if (shards.size() > 1) {
-    shards.all_gather_uneven(x_.view().row(mine.first), x_.data(), read_counts_, Dtype::kF32, stream_);
-  }
+  feed_.take(source, first_sample(), x_.view(), stream_);
   scaler_.scale(x_.view(), stream_);
   encoder_.center(dictionary_, x_.view(), exchange_.own(centred_.view()), stream_);
-}
-
-void Trainer::read_ahead(ActivationSource& source) {
-  if (steps_done_ < config_.steps) feed_.read_ahead(source, first_sample(), read_rows().count);
 }
 
 void Trainer::encode_batch(StepReport& report) {
@@ -179,8 +164,9 @@ void Trainer::encode_batch(StepReport& report) {
   if (encoder_.can_watch()) encoder_.watch(dead_.dead_within(config_.batch_tokens));
   if (c.architecture == Architecture::kTopK) {
     codes_ = row_codes_.view();
-    encoder_.topk(exchange_.own(centred_.view()), dictionary_, codes_, stream_);
-    report.second_round_rows = encoder_.last_rounds().second_round_rows;
+    encoder_.topk(exchange_.own(centred_.view()), dictionary_, codes_, stream_,
+                  [this](Share rows, Stream& stream) { decode_rows(rows, stream); });
+    report.second_round_rows = encoder_.second_round_rows();
     report.l0 = static_cast<double>(c.k);
     update_threshold(0.0f, report);
     return;
@@ -215,6 +201,15 @@ double Trainer::mean_smallest_of_rows() {
   return batch_.total(stream_) / static_cast<double>(config_.batch_tokens);
 }
 
+// Where the rows are summed over shards this waits for the others, so it is put beside the encoding of later
+// rows.
+void Trainer::decode_rows(Share rows, Stream& stream) {
+  if (sum_.is_local()) return;
+  sum_.decode(codes_.row_range(rows.first, rows.count), dictionary_.decoder.view(),
+              dictionary_.decoder_bias.view(), reconstruction_.view().rows(rows.first, rows.count), stream);
+  is_decoded_ = true;
+}
+
 void Trainer::reconstruct_batch(StepReport& report) {
   const auto scale = static_cast<float>(2.0 * error_share());
   const Vector<double> errors = batch_.own_values();
@@ -226,8 +221,10 @@ void Trainer::reconstruct_batch(StepReport& report) {
                                    dictionary_.decoder_bias.view(), x_.view(), scale,
                                    exchange_.own(gradient_.view()), errors, path_.value_gradients(), stream_);
   } else {
-    sum_.decode(codes_, dictionary_.decoder.view(), dictionary_.decoder_bias.view(), reconstruction_.view(),
-                stream_);
+    if (!is_decoded_) {
+      sum_.decode(codes_, dictionary_.decoder.view(), dictionary_.decoder_bias.view(), reconstruction_.view(),
+                  stream_);
+    }
     kernels::reconstruction_error(x_.view(), reconstruction_.view(), scale, exchange_.own(gradient_.view()),
                                   errors, stream_);
   }
@@ -257,7 +254,8 @@ void Trainer::evaluate_auxiliary_loss(StepReport& report) {
   path_count_ = 2;
 }
 
-void Trainer::evaluate_penalty(StepReport& report) {
+// Needs the decoder alone, so it runs beside the encoding where the device has room.
+void Trainer::evaluate_penalty(StepReport& report, Stream& stream) {
   const Conventions& c = config_.conventions;
   if (!penalty_ || report.step % c.orthogonality_period != 0) return;
   const auto weight = static_cast<float>(c.orthogonality_coefficient * c.orthogonality_period);
@@ -269,7 +267,7 @@ void Trainer::evaluate_penalty(StepReport& report) {
     partition_.emplace(c.latents, c.orthogonality_chunk, config_.seed, report.step);
   }
   report.orthogonality =
-      penalty_->evaluate(dictionary_.decoder.view(), *partition_, weight, penalty_gradient_.view(), stream_);
+      penalty_->evaluate(dictionary_.decoder.view(), *partition_, weight, penalty_gradient_.view(), stream);
   penalty_active_ = true;
 }
 

@@ -45,6 +45,8 @@ struct TrainerConfig {
   // 0: fast sums; else sums over this many fixed parts, the same bits at every mesh.
   int virtual_shards = 0;
   DataParallel data_parallel = DataParallel::kCodes;
+  // Rows of a block whose exchange between shards runs beside the encoding of the next one, on a device.
+  int64_t exchange_rows = ShardEncoder::kExchangeRows;
   // Sets the partition of the penalty at a step in place of the one drawn from (seed, step).
   std::function<LatentPartition(int64_t step)> partition = {};
 };
@@ -107,16 +109,15 @@ class Trainer : public Checkpointable {
  private:
   void prepare_penalty(Memory& memory);
   // This rank's part of the batch of a step, among the replica's rows; and where it begins in the samples.
-  [[nodiscard]] Share read_rows() const;
   [[nodiscard]] int64_t first_sample() const;
   void read_batch(ActivationSource& source);
   // Of the next step, while the device works on this one.
-  void read_ahead(ActivationSource& source);
   void encode_batch(StepReport& report);
+  void decode_rows(Share rows, Stream& stream);
   void reconstruct_batch(StepReport& report);
   void count_dead(StepReport& report);
   void evaluate_auxiliary_loss(StepReport& report);
-  void evaluate_penalty(StepReport& report);
+  void evaluate_penalty(StepReport& report, Stream& stream);
   void update(StepReport& report);
   void step_dense(StepReport& report);
   void find_sparsity_weights();
@@ -150,19 +151,20 @@ class Trainer : public Checkpointable {
   LatentOptimizer optimizer_;
   std::unique_ptr<OrthogonalityPenalty> penalty_;
   std::optional<LatentPartition> partition_;  // of the penalty
+  Lane penalty_lane_;
 
   RowFeed feed_;
   InputScaler scaler_;
-  Tensor<float, 2> x_;                // [own rows, d_model] scaled
-  Tensor<float, 2> centred_;          // [held rows, d_model]
-  Tensor<float, 2> gradient_;         // [held rows, d_model] of the reconstruction
-  Tensor<float, 2> reconstruction_;   // [own rows, d_model], the auxiliary one after the main one
-  std::vector<int64_t> read_counts_;  // [shards] elements of the batch that each shard reads
+  Tensor<float, 2> x_;               // [own rows, d_model] scaled
+  Tensor<float, 2> centred_;         // [held rows, d_model]
+  Tensor<float, 2> gradient_;        // [held rows, d_model] of the reconstruction
+  Tensor<float, 2> reconstruction_;  // [own rows, d_model], the auxiliary one after the main one
 
   kernels::Codes row_codes_;   // of TopK and of dense blocks
   kernels::CodesView codes_;   // main codes of this replica's rows
   Tensor<float, 1> smallest_;  // [own rows] smallest positive value of a row, where the threshold follows it
   GradientPath path_;          // of the main codes
+  bool is_decoded_ = false;    // reconstruction_, this step
   bool value_gradients_known_ = false;  // this step, computed beside the reconstruction
   kernels::CodePath paths_[2];
   int path_count_ = 1;
