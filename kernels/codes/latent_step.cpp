@@ -114,6 +114,17 @@ void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decod
   }
 }
 
+void stored_gradient_norms(LatentGradients gradients, Vector<double> squared_norms, Stream& stream) {
+  require(gradients.encoder.shape == gradients.decoder.shape, "both gradients have one shape");
+  require(gradients.encoder.shape[0] == squared_norms.shape[0], "squared_norms is of the gradients' latents");
+  switch (squared_norms.device.kind) {
+    case DeviceKind::kCpu:
+      return cpu::stored_gradient_norms(gradients, squared_norms);
+    case DeviceKind::kCuda:
+      return cuda::stored_gradient_norms(gradients, squared_norms, stream);
+  }
+}
+
 void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients, Stream& stream) {
   check_paths(args, bias_gradients.shape[0]);
   switch (bias_gradients.device.kind) {

@@ -103,6 +103,10 @@ void finish_latent_gradients(const LatentStepArgs& args, Matrix<const float> dec
 void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decoder, bool has_bias,
                            Vector<double> squared_norms, Stream& stream);
 
+// The same of gradients that are stored: `gradients` of the latents of squared_norms, without a bias where
+// that is empty.
+void stored_gradient_norms(LatentGradients gradients, Vector<double> squared_norms, Stream& stream);
+
 // bias_gradients[i] = sum over the entries of latent i of their value gradients, over all paths: the gradient
 // of b_enc, and what b_dec receives through the encoder.
 void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients, Stream& stream);

@@ -114,6 +114,22 @@ void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decod
   }
 }
 
+void stored_gradient_norms(LatentGradients gradients, Vector<double> squared_norms) {
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < squared_norms.shape[0]; ++i) {
+    double squares = 0.0;
+    for (int64_t c = 0; c < gradients.encoder.shape[1]; ++c) {
+      const double e = gradients.encoder.row(i)[c];
+      const double d = gradients.decoder.row(i)[c];
+      squares += e * e + d * d;
+    }
+    if (gradients.bias.shape[0] > 0) {
+      squares += static_cast<double>(gradients.bias.data[i]) * gradients.bias.data[i];
+    }
+    squared_norms.data[i] = squares;
+  }
+}
+
 void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients) {
 #pragma omp parallel for schedule(dynamic, kLatentsAtATime)
   for (int64_t i = 0; i < bias_gradients.shape[0]; ++i) bias_gradients.data[i] = bias_gradient(args, i);

@@ -15,6 +15,7 @@ void finish_latent_gradients(const LatentStepArgs& args, Matrix<const float> dec
                              LatentGradients gradients);
 void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decoder, bool has_bias,
                            Vector<double> squared_norms);
+void stored_gradient_norms(LatentGradients gradients, Vector<double> squared_norms);
 void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients);
 void latent_step(const LatentStepArgs& args, LatentSlice slice);
 void latent_step_from_gradients(const LatentStepArgs& args, LatentGradients gradients, LatentSlice slice);

@@ -142,6 +142,16 @@ __global__ void latent_norm(LatentWork work, const float* decoder, bool has_bias
   if (threadIdx.x == 0) squared_norms[latent] = norm + bias * bias;
 }
 
+template <bool kWhole>
+__global__ void stored_norm(GradientPointers gradients, int64_t width, double* squared_norms) {
+  const int64_t latent = blockIdx.x, at = latent * width;
+  const double encoder = block_dot<kWhole>(gradients.encoder + at, gradients.encoder + at, width);
+  const double decoder = block_dot<kWhole>(gradients.decoder + at, gradients.decoder + at, width);
+  if (threadIdx.x != 0) return;
+  const double bias = gradients.bias == nullptr ? 0.0 : static_cast<double>(gradients.bias[latent]);
+  squared_norms[latent] = encoder + decoder + bias * bias;
+}
+
 __global__ void bias_gradient(LatentWork work, float* gradients) {
   const float sum = warp_bias_gradient(work, blockIdx.x);
   if (threadIdx.x == 0) gradients[blockIdx.x] = sum;
@@ -230,6 +240,14 @@ void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decod
   const bool whole = is_whole_work(work) && is_whole(work.width, decoder.data);
   launch(whole ? latent_norm<true> : latent_norm<false>, shape_of(squared_norms.shape[0], work.width, true),
          stream, work, decoder.data, has_bias, squared_norms.data);
+}
+
+void stored_gradient_norms(LatentGradients gradients, Vector<double> squared_norms, Stream& stream) {
+  const int64_t width = gradients.encoder.shape[1];
+  launch(is_whole(width, gradients.encoder.data, gradients.decoder.data) ? stored_norm<true>
+                                                                         : stored_norm<false>,
+         shape_of(squared_norms.shape[0], width, false), stream, pointers_of(gradients), width,
+         squared_norms.data);
 }
 
 void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients, Stream& stream) {

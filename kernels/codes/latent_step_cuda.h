@@ -14,6 +14,7 @@ void finish_latent_gradients(const LatentStepArgs& args, Matrix<const float> dec
                              LatentGradients gradients, Stream& stream);
 void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decoder, bool has_bias,
                            Vector<double> squared_norms, Stream& stream);
+void stored_gradient_norms(LatentGradients gradients, Vector<double> squared_norms, Stream& stream);
 void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients, Stream& stream);
 void latent_step(const LatentStepArgs& args, LatentSlice slice, Stream& stream);
 void latent_step_from_gradients(const LatentStepArgs& args, LatentGradients gradients, LatentSlice slice,

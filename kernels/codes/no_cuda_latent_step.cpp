@@ -20,6 +20,10 @@ void latent_gradient_norms(const LatentStepArgs&, Matrix<const float> decoder, b
   throw_no_body("latent_gradient_norms", decoder.device);
 }
 
+void stored_gradient_norms(LatentGradients, Vector<double> squared_norms, Stream&) {
+  throw_no_body("stored_gradient_norms", squared_norms.device);
+}
+
 void latent_bias_gradients(const LatentStepArgs&, Vector<float> bias_gradients, Stream&) {
   throw_no_body("latent_bias_gradients", bias_gradients.device);
 }

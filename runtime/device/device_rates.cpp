@@ -33,7 +33,8 @@ DeviceRates stated_rates(std::string_view device) {
     if (known.name != device) continue;
     // 600 of 989 TFLOP/s, 3.0 of 3.35 TB/s and 400 of 450 GB/s are what good programs reach on an H100; one
     // 400 Gbit/s adapter a device.
-    return {.flops = known.bf16_teraflops * kTera,
+    return {.kind = DeviceKind::kCuda,
+            .flops = known.bf16_teraflops * kTera,
             .memory_bytes = known.memory_gigabytes * kGiga,
             .link_bytes = known.link_gigabytes * kGiga,
             .network_bytes = 50 * kGiga,

@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <string_view>
 
+#include "runtime/device/device.h"
+
 namespace orthant {
 
 // Of one rank. Rates are per second.
 struct DeviceRates {
+  DeviceKind kind = DeviceKind::kCpu;
   double flops = 0;          // dense products in the precision of the encoder, at their peak
   double memory_bytes = 0;   // of the device's memory
   double link_bytes = 0;     // sent by a rank within its host

@@ -29,6 +29,8 @@ class Memory {
   [[nodiscard]] static Memory counting(Device device = kCpu) { return {device, true}; }
   [[nodiscard]] bool counts_only() const { return counts_only_; }
   [[nodiscard]] Device device() const { return device_; }
+  // Where streams and pinned buffers of what is constructed on it are: a plan needs no device.
+  [[nodiscard]] Device working_device() const { return counts_only_ ? kCpu : device_; }
   [[nodiscard]] Buffer allocate(std::string_view segment, int64_t bytes);
   void predict(std::string_view segment, int64_t bytes);
   // What `planned` counted is predicted of this one.

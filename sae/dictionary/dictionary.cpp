@@ -38,7 +38,8 @@ void draw_normal(Dictionary& dictionary, uint64_t seed) {
   }
 }
 
-void copy_matrix(const Tensor<float, 2>& from, Tensor<float, 2>& into) {
+template <int Rank>
+void copy_tensor(const Tensor<float, Rank>& from, Tensor<float, Rank>& into) {
   copy_bytes(into.data(), into.view().device, from.data(), from.view().device, from.view().bytes());
 }
 
@@ -93,6 +94,20 @@ void fold_whitening(Dictionary& dictionary) {
   dictionary.whitening = {};
 }
 
+void draw_weights(Dictionary& dictionary, EncoderInit init, uint64_t seed) {
+  Stream stream;
+  if (init == EncoderInit::kKaimingLineage) {
+    draw_kaiming_lineage(dictionary, seed);
+    copy_tensor(dictionary.encoder, dictionary.decoder);
+    kernels::normalize_rows(dictionary.decoder.view(), stream);
+    return;
+  }
+  draw_normal(dictionary, seed);
+  kernels::normalize_rows(dictionary.decoder.view(), stream);
+  if (init == EncoderInit::kShortTransposed) scale_all(dictionary.decoder.view().span(), 0.1);
+  copy_tensor(dictionary.decoder, dictionary.encoder);
+}
+
 }  // namespace
 
 Dictionary allocate_dictionary(const Conventions& conventions, int64_t d_model, Share slice, Memory& memory) {
@@ -118,21 +133,49 @@ Dictionary allocate_dictionary(const Conventions& conventions, int64_t d_model, 
   return d;
 }
 
+Dictionary copy_of(const Dictionary& from, Memory& memory, std::string_view segment) {
+  const auto copied = [&](const auto& tensor) {
+    std::remove_cvref_t<decltype(tensor)> copy(memory, segment, tensor.shape());
+    copy_tensor(tensor, copy);
+    return copy;
+  };
+  Dictionary copy{.architecture = from.architecture,
+                  .input_scaling = from.input_scaling,
+                  .subtract_decoder_bias = from.subtract_decoder_bias,
+                  .rescale_acts_by_decoder_norm = from.rescale_acts_by_decoder_norm,
+                  .encoder_precision = from.encoder_precision,
+                  .k = from.k,
+                  .d_model = from.d_model,
+                  .latents = from.latents,
+                  .slice = from.slice,
+                  .encoder = copied(from.encoder),
+                  .decoder = copied(from.decoder),
+                  .encoder_bias = copied(from.encoder_bias),
+                  .decoder_bias = copied(from.decoder_bias),
+                  .thresholds = copied(from.thresholds),
+                  .has_encoder_bias = from.has_encoder_bias,
+                  .threshold = from.threshold,
+                  .input_scale = from.input_scale,
+                  .whitening = Whitening(memory, segment, from.whitening.d_model())};
+  copy_whitening(from.whitening, copy.whitening);
+  return copy;
+}
+
 void initialize_dictionary(Dictionary& dictionary, EncoderInit init, uint64_t seed) {
-  Stream stream;
   dictionary.encoder_bias.zero();
   dictionary.decoder_bias.zero();
   dictionary.thresholds.zero();
-  if (init == EncoderInit::kKaimingLineage) {
-    draw_kaiming_lineage(dictionary, seed);
-    copy_matrix(dictionary.encoder, dictionary.decoder);
-    kernels::normalize_rows(dictionary.decoder.view(), stream);
-    return;
-  }
-  draw_normal(dictionary, seed);
-  kernels::normalize_rows(dictionary.decoder.view(), stream);
-  if (init == EncoderInit::kShortTransposed) scale_all(dictionary.decoder.view().span(), 0.1);
-  copy_matrix(dictionary.decoder, dictionary.encoder);
+  if (dictionary.encoder.view().device == kCpu) return draw_weights(dictionary, init, seed);
+  Memory memory;
+  Dictionary drawn;
+  drawn.d_model = dictionary.d_model;
+  drawn.latents = dictionary.latents;
+  drawn.slice = dictionary.slice;
+  drawn.encoder = Tensor<float, 2>(memory, "initialization", dictionary.encoder.shape());
+  drawn.decoder = Tensor<float, 2>(memory, "initialization", dictionary.decoder.shape());
+  draw_weights(drawn, init, seed);
+  copy_tensor(drawn.encoder, dictionary.encoder);
+  copy_tensor(drawn.decoder, dictionary.decoder);
 }
 
 void fold_scaling(Dictionary& dictionary) {

@@ -49,7 +49,11 @@ struct Dictionary {
 [[nodiscard]] Dictionary allocate_dictionary(const Conventions& conventions, int64_t d_model, Share slice,
                                              Memory& memory);
 
-// Fills encoder and decoder from (seed, global latent): the same for every slicing. Biases become zero.
+// The same dictionary on another memory, in `segment`.
+[[nodiscard]] Dictionary copy_of(const Dictionary& dictionary, Memory& memory, std::string_view segment);
+
+// Fills encoder and decoder from (seed, global latent): the same for every slicing and device. Biases become
+// zero. For a device a copy on the host is drawn.
 void initialize_dictionary(Dictionary& dictionary, EncoderInit init, uint64_t seed);
 
 // Divides every encoder and decoder row so that the dictionary works on unscaled activations: after it

@@ -27,7 +27,8 @@ Inference::Inference(Memory& memory, const Dictionary& dictionary, int64_t rows,
       encoder_(memory, dictionary, rows, std::max<int64_t>(dictionary.k, 1), 0, shards, virtual_shards),
       scaler_(memory, "inference", dictionary, rows),
       centred_(memory, "inference", {rows, dictionary.d_model}),
-      codes_(memory, rows, first_capacity(dictionary, rows)) {
+      codes_(memory, rows, first_capacity(dictionary, rows)),
+      stream_(memory.working_device()) {
   pack();
 }
 
@@ -40,7 +41,7 @@ kernels::CodesView Inference::encode(Matrix<const float> x) {
   const Matrix<float> centred = centred_.view().rows(0, x.shape[0]);
   copy_bytes(centred.data, centred.device, x.data, x.device, x.bytes());
   scaler_.scale(centred, stream_);
-  encoder_.center(*dictionary_, centred, centred);
+  encoder_.center(*dictionary_, centred, centred, stream_);
   view_ = codes_.view(x.shape[0]);
   if (dictionary_->architecture == Architecture::kTopK) {
     encoder_.topk(centred, *dictionary_, view_, stream_);

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/dense/elementwise.h"
+#include "kernels/dense/row_moments.h"
 #include "runtime/core/error.h"
+#include "runtime/device/host_copy.h"
 
 namespace orthant::sae {
 namespace {
@@ -13,35 +16,21 @@ namespace {
 constexpr int64_t kPresampleBlock = 1024;
 constexpr int64_t kWhitenedRows = 1024;  // at once
 
-bool scales_rows(InputScaling scaling) {
+bool is_of_rows(InputScaling scaling) {
   return scaling == InputScaling::kLayerNorm || scaling == InputScaling::kConstantNormRescale;
 }
 
-void scale_row(InputScaling scaling, std::span<float> row, float& mean, float& deviation) {
-  const double width = static_cast<double>(row.size());
-  double sum = 0.0;
-  if (scaling == InputScaling::kLayerNorm) {
-    for (const float value : row) sum += value;
-  }
-  const double center = sum / width;
-  double squares = 0.0;
-  for (const float value : row) squares += (value - center) * (value - center);
-  // Layer norm as the lineage has it: sample deviation plus 1e-5. Constant norm: the row's norm becomes
-  // sqrt(d).
-  const double spread = scaling == InputScaling::kLayerNorm
-                            ? std::sqrt(squares / std::max(1.0, width - 1.0)) + 1e-5
-                            : std::max(std::sqrt(squares / width), 1e-12);
-  mean = static_cast<float>(center);
-  deviation = static_cast<float>(spread);
-  for (float& value : row) value = (value - mean) / deviation;
+kernels::RowStandard standard_of(InputScaling scaling) {
+  return scaling == InputScaling::kLayerNorm ? kernels::RowStandard::kLayerNorm
+                                             : kernels::RowStandard::kUnitMeanSquare;
 }
 
 }  // namespace
 
 InputScaler::InputScaler(Memory& memory, std::string_view segment, const Dictionary& dictionary, int64_t rows)
     : dictionary_(&dictionary),
-      mean_(memory, segment, {scales_rows(dictionary.input_scaling) ? rows : 0}),
-      deviation_(memory, segment, {scales_rows(dictionary.input_scaling) ? rows : 0}) {
+      mean_(memory, segment, {is_of_rows(dictionary.input_scaling) ? rows : 0}),
+      deviation_(memory, segment, {is_of_rows(dictionary.input_scaling) ? rows : 0}) {
   if (!whitens()) return;
   const int64_t width = dictionary.d_model;
   whiten_ = kernels::PackedWeights(memory, segment, width, width);
@@ -52,74 +41,62 @@ InputScaler::InputScaler(Memory& memory, std::string_view segment, const Diction
 
 void InputScaler::prepare(Stream& stream) {
   if (!whitens()) return;
-  const Whitening& whitening = dictionary_->whitening;
-  const Matrix<float> factors = factors_.view();
-  const Matrix<const float> axes = whitening.axes.view();
-  const float* const spread = whitening.spread.data();
-  for (int64_t i = 0; i < factors.shape[0]; ++i) {
-    for (int64_t c = 0; c < factors.shape[1]; ++c) factors.row(i)[c] = axes.row(i)[c] / spread[i];
+  const int64_t width = dictionary_->d_model;
+  const Matrix<const float> all_axes = dictionary_->whitening.axes.view();
+  const Vector<const float> all_spreads = dictionary_->whitening.spread.view();
+  HostCopy axes_on_host(all_axes.device, all_axes.bytes());
+  HostCopy spreads_on_host(all_spreads.device, all_spreads.bytes());
+  const float* const axes = axes_on_host.of(all_axes).data;
+  const float* const spread = spreads_on_host.of(all_spreads).data;
+  std::vector<float> factors(static_cast<size_t>(width * width));
+  const auto pack = [&](kernels::PackedWeights& weights) {
+    const Matrix<float> on_device = factors_.view();
+    copy_bytes(on_device.data, on_device.device, factors.data(), kCpu, on_device.bytes());
+    weights.pack(on_device, stream);
+  };
+  for (int64_t i = 0; i < width; ++i) {
+    for (int64_t c = 0; c < width; ++c) {
+      factors[static_cast<size_t>(i * width + c)] = axes[i * width + c] / spread[i];
+    }
   }
-  whiten_.pack(factors, stream);
-  for (int64_t c = 0; c < factors.shape[0]; ++c) {
-    for (int64_t i = 0; i < factors.shape[1]; ++i) factors.row(c)[i] = axes.row(i)[c] * spread[i];
+  pack(whiten_);
+  for (int64_t c = 0; c < width; ++c) {
+    for (int64_t i = 0; i < width; ++i) {
+      factors[static_cast<size_t>(c * width + i)] = axes[i * width + c] * spread[i];
+    }
   }
-  unwhiten_.pack(factors, stream);
+  pack(unwhiten_);
 }
 
 void InputScaler::multiply(const kernels::PackedWeights& weights, Matrix<float> x, Stream& stream) {
   for (int64_t first = 0; first < x.shape[0]; first += block_.shape()[0]) {
     const Matrix<float> rows = x.rows(first, std::min(block_.shape()[0], x.shape[0] - first));
     const Matrix<float> copy = block_.view().rows(0, rows.shape[0]);
-    copy_bytes(copy.data, copy.device, rows.data, rows.device, rows.bytes());
+    kernels::copy(kernels::flat<const float>(rows), kernels::flat(copy), stream);
     kernels::matmul_nt(copy, weights, rows, stream);
   }
 }
 
 void InputScaler::scale(Matrix<float> x, Stream& stream) {
-  const auto width = static_cast<size_t>(x.shape[1]);
-  if (scales_rows(dictionary_->input_scaling)) {
-#pragma omp parallel for
-    for (int64_t r = 0; r < x.shape[0]; ++r) {
-      scale_row(dictionary_->input_scaling, {x.row(r), width}, mean_.data()[r], deviation_.data()[r]);
-    }
-    return;
-  }
-  if (whitens()) {
-    const float* const mean = dictionary_->whitening.mean.data();
-#pragma omp parallel for
-    for (int64_t r = 0; r < x.shape[0]; ++r) {
-      for (size_t c = 0; c < width; ++c) x.row(r)[c] -= mean[c];
-    }
+  if (scales_rows()) {
+    kernels::standardize_rows(standard_of(dictionary_->input_scaling), x, mean_.view(), deviation_.view(),
+                              stream);
+  } else if (whitens()) {
+    kernels::subtract_row(x, dictionary_->whitening.mean.view(), x, stream);
     multiply(whiten_, x, stream);
-    return;
-  }
-  if (dictionary_->input_scale == 1.0) return;
-  const auto factor = static_cast<float>(dictionary_->input_scale);
-#pragma omp parallel for
-  for (int64_t r = 0; r < x.shape[0]; ++r) {
-    for (float& value : std::span<float>(x.row(r), width)) value *= factor;
+  } else if (dictionary_->input_scale != 1.0) {
+    kernels::scale(static_cast<float>(dictionary_->input_scale), kernels::flat(x), stream);
   }
 }
 
 void InputScaler::unscale(Matrix<float> x, Stream& stream) {
-  if (whitens()) {
+  if (scales_rows()) {
+    kernels::restore_rows(mean_.view(), deviation_.view(), x, stream);
+  } else if (whitens()) {
     multiply(unwhiten_, x, stream);
-    const float* const mean = dictionary_->whitening.mean.data();
-#pragma omp parallel for
-    for (int64_t r = 0; r < x.shape[0]; ++r) {
-      for (int64_t c = 0; c < x.shape[1]; ++c) x.row(r)[c] += mean[c];
-    }
-    return;
-  }
-  const bool rows = scales_rows(dictionary_->input_scaling);
-  if (!rows && dictionary_->input_scale == 1.0) return;
-  const auto factor = static_cast<float>(1.0 / dictionary_->input_scale);
-#pragma omp parallel for
-  for (int64_t r = 0; r < x.shape[0]; ++r) {
-    const float scale = rows ? deviation_.data()[r] : factor;
-    const float mean = rows ? mean_.data()[r] : 0.0f;
-    float* row = x.row(r);
-    for (int64_t c = 0; c < x.shape[1]; ++c) row[c] = row[c] * scale + mean;
+    kernels::add_row(x, dictionary_->whitening.mean.view(), x, stream);
+  } else if (dictionary_->input_scale != 1.0) {
+    kernels::scale(static_cast<float>(1.0 / dictionary_->input_scale), kernels::flat(x), stream);
   }
 }
 

@@ -21,6 +21,7 @@ class InputScaler {
   void unscale(Matrix<float> x /* [rows, d_model] */, Stream& stream);
 
  private:
+  [[nodiscard]] bool scales_rows() const { return mean_.shape()[0] > 0; }
   [[nodiscard]] bool whitens() const { return dictionary_->whitening.d_model() > 0; }
   void multiply(const kernels::PackedWeights& weights, Matrix<float> x, Stream& stream);
 

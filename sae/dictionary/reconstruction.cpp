@@ -3,23 +3,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
+#include "kernels/dense/elementwise.h"
+#include "kernels/dense/ordered_sums.h"
 #include "runtime/core/error.h"
 
 namespace orthant::sae {
 namespace {
 
 // Parts in which a sum over latents is formed when the order is not fixed across worlds: enough for the
-// threads.
-constexpr int64_t kFastParts = 12;
+// threads of a CPU, or for a device, where a block works on a part.
+int64_t fast_parts(int64_t latents, Device device) {
+  constexpr int64_t kMostBlocks = 512, kLatentsOfABlock = 32;
+  if (device == kCpu) return 12;
+  return std::clamp<int64_t>(latents / kLatentsOfABlock, 1, kMostBlocks);
+}
 
-void add_bias(Vector<const float> bias, Matrix<float> out) {
-  if (bias.shape[0] == 0) return;
-#pragma omp parallel for
-  for (int64_t r = 0; r < out.shape[0]; ++r) {
-    float* row = out.row(r);
-    for (int64_t c = 0; c < out.shape[1]; ++c) row[c] += bias.data[c];
-  }
+void add_bias(Vector<const float> bias, Matrix<float> out, Stream& stream) {
+  if (bias.shape[0] > 0) kernels::add_row(out, bias, out, stream);
+}
+
+void refuse_device(const Memory& memory) {
+  if (memory.device().kind == DeviceKind::kCpu) return;
+  throw Error(ExitCode::kConfig, {.problem = fmt::format("sums over fixed parts cannot be formed on {}",
+                                                         to_string(memory.device())),
+                                  .why = "--deterministic is of the CPU",
+                                  .suggestion = "Use --device=cpu, or leave --deterministic out."});
 }
 
 }  // namespace
@@ -41,12 +52,15 @@ ShardSum::ShardSum(Memory& memory, int64_t latents, int64_t d_model, Communicato
                  .why = "--deterministic forms every sum over a fixed number of parts",
                  .suggestion = "Set train.virtual_shards to a multiple of mesh.dictionary."});
   }
+  if (virtual_shards > 0) refuse_device(memory);
   slice_ = latent_slice(latents, shards.size(), shards.rank(), virtual_shards);
-  local_parts_ = virtual_shards > 0 ? virtual_shards / shards.size() : kFastParts;
+  local_parts_ =
+      virtual_shards > 0 ? virtual_shards / shards.size() : fast_parts(slice_.count, memory.device());
   part_codes_ = kernels::Codes(memory, local_parts_, slice_.count);
   const int64_t block = virtual_shards > 0 ? kOrderedRowBlock : 1;
   parts_ = Tensor<float, 2>(memory, "reconstruction", {local_parts_, block * d_model});
   part_sums_ = Tensor<double, 1>(memory, "reconstruction", {local_parts_});
+  part_sums_on_host_ = HostCopy(memory.working_device(), part_sums_.view().bytes());
   if (virtual_shards > 0) {
     ordered_sum_.emplace(memory, "reconstruction", block * d_model, virtual_shards, shards);
   }
@@ -68,7 +82,7 @@ void ShardSum::decode(kernels::CodesView codes, Matrix<const float> decoder, Vec
     kernels::decode(codes, slice_.first, decoder, alone ? DecodeStart::kBias : DecodeStart::kZero, bias, out,
                     stream);
     if (shards_->size() > 1) all_reduce(*shards_, out, ReduceOp::kSum, stream);
-    if (!alone) add_bias(bias, out);
+    if (!alone) add_bias(bias, out, stream);
     return;
   }
   for (int64_t first = 0; first < out.shape[0]; first += kOrderedRowBlock) {
@@ -82,43 +96,46 @@ void ShardSum::decode(kernels::CodesView codes, Matrix<const float> decoder, Vec
     }
     ordered_sum_->all_reduce(parts, Vector<float>{out.row(first), {rows * d_model_}}, stream);
   }
-  add_bias(bias, out);
+  add_bias(bias, out, stream);
+}
+
+void ShardSum::prepare_parts() {
+  if (parts_prepared_) return;
+  std::vector<int64_t> offsets(static_cast<size_t>(local_parts_ + 1), 0);
+  for (int64_t p = 0; p < local_parts_; ++p) offsets[static_cast<size_t>(p + 1)] = local_part(p).end();
+  std::vector<int32_t> latents(static_cast<size_t>(slice_.count));
+  std::iota(latents.begin(), latents.end(), 0);
+  const kernels::CodesView codes = part_codes_.view();
+  copy_bytes(codes.row_offsets.data, codes.row_offsets.device, offsets.data(), kCpu,
+             codes.row_offsets.bytes());
+  copy_bytes(codes.latents.data, codes.latents.device, latents.data(), kCpu, codes.latents.bytes());
+  parts_prepared_ = true;
 }
 
 void ShardSum::weighted_rows(Vector<const float> weights, Matrix<const float> rows, Vector<float> out,
                              Stream& stream) {
   // A weighted sum of rows is a decode of one code row a part.
-  kernels::CodesView codes = part_codes_.view();
-  codes.row_offsets.data[0] = 0;
-  for (int64_t p = 0; p < local_parts_; ++p)
-    codes.row_offsets.data[p + 1] = local_part(p).first + local_part(p).count;
-  for (int64_t i = 0; i < slice_.count; ++i) {
-    codes.latents.data[i] = static_cast<int32_t>(i);
-    codes.values.data[i] = weights.data[i];
-  }
-  View<float, 2> parts{parts_.data(), {local_parts_, d_model_}};
+  prepare_parts();
+  const kernels::CodesView codes = part_codes_.view();
+  kernels::copy(weights, codes.values, stream);
+  const Matrix<float> parts{parts_.data(), {local_parts_, d_model_}, parts_.view().device};
   kernels::decode(codes, 0, rows, kernels::DecodeStart::kZero, {}, parts, stream);
   if (ordered_sum_) {
     ordered_sum_->all_reduce(parts, out, stream);
     return;
   }
-  for (int64_t c = 0; c < d_model_; ++c) {
-    float sum = 0.0f;
-    for (int64_t p = 0; p < local_parts_; ++p) sum += parts.row(p)[c];
-    out.data[c] = sum;
-  }
+  kernels::sum_of_rows(parts, out, stream);
   all_reduce(*shards_, out, ReduceOp::kSum, stream);
 }
 
 double ShardSum::total(Vector<const double> values, Stream& stream) {
-  part_sums_.zero();
-  for (int64_t p = 0; p < local_parts_; ++p) {
-    const Share part = local_part(p);
-    for (int64_t i = part.first; i < part.end(); ++i) part_sums_.data()[p] += values.data[i];
-  }
-  if (ordered_sum_) return ordered_sum_->total(part_sums_.view().span(), stream);
+  prepare_parts();
+  kernels::segment_sums(values, part_codes_.view().row_offsets, part_sums_.view(), stream);
+  shards_->wait(stream);
+  const std::span<const double> parts = part_sums_on_host_.of(part_sums_.view()).span();
+  if (ordered_sum_) return ordered_sum_->total(parts, stream);
   double sum = 0.0;
-  for (const double part : part_sums_.view().span()) sum += part;
+  for (const double part : parts) sum += part;
   shards_->all_reduce(&sum, 1, Dtype::kF64, ReduceOp::kSum, stream);
   return sum;
 }

@@ -4,8 +4,8 @@
 // Two orders of the sum. Fast: one partial row a shard, reduced by all_reduce; equal bits at an equal number
 // of shards. Ordered (virtual_shards > 0): the latents are cut into virtual_shards fixed parts whose sums are
 // added in a fixed tree, so the bits are the same at every number of shards that divides virtual_shards. Rows
-// are worked off in blocks, so memory does not grow with the batch. Collective over the shards; not
-// thread-safe.
+// are worked off in blocks, so memory does not grow with the batch. On the CPU only. Collective over the
+// shards; not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include "runtime/comm/communicator.h"
 #include "runtime/comm/ordered_sum.h"
 #include "runtime/core/share.h"
+#include "runtime/device/host_copy.h"
 
 namespace orthant::sae {
 
@@ -28,7 +29,8 @@ inline constexpr int64_t kOrderedRowBlock = 256;
 
 class ShardSum {
  public:
-  // Throws Error(kConfig) unless the shards divide virtual_shards (0: fast).
+  // Throws Error(kConfig) unless the shards divide virtual_shards (0: fast), and where a device is to add in
+  // that order.
   ShardSum(Memory& memory, int64_t latents, int64_t d_model, Communicator& shards, int virtual_shards);
 
   // out[r] = bias + sum over all latents of values * decoder rows. `codes` hold at least this shard's
@@ -51,6 +53,8 @@ class ShardSum {
  private:
   // This rank's latents of its part `index`, counted within the slice.
   [[nodiscard]] Share local_part(int64_t index) const;
+  // Fills the parts' offsets and latents, which stay.
+  void prepare_parts();
 
   int64_t latents_;
   int64_t d_model_;
@@ -62,6 +66,8 @@ class ShardSum {
   Tensor<double, 1> part_sums_;            // [local parts]
   std::optional<OrderedSum> ordered_sum_;  // where the order is fixed
   kernels::Codes part_codes_;              // [local parts] rows of weights by latent
+  bool parts_prepared_ = false;
+  HostCopy part_sums_on_host_;
 };
 
 }  // namespace orthant::sae

@@ -4,7 +4,9 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
+#include "kernels/codes/keep_entries.h"
 #include "runtime/core/error.h"
 
 namespace orthant::sae {
@@ -20,24 +22,6 @@ float rank_of(float value, float scale) {
 
 float scale_at(Vector<const float> scale, int64_t local_latent) {
   return scale.shape[0] == 0 ? 1.0f : scale.data[local_latent];
-}
-
-// Keeps the entries for which keep(row, entry) holds, in order.
-template <typename Keep>
-void compress(kernels::CodesView codes, Keep keep) {
-  int64_t kept = codes.row_offsets.data[0];
-  int64_t begin = kept;
-  for (int64_t r = 0; r < codes.rows(); ++r) {
-    const int64_t end = codes.row_offsets.data[r + 1];
-    for (int64_t e = begin; e < end; ++e) {
-      if (!keep(r, e)) continue;
-      codes.latents.data[kept] = codes.latents.data[e];
-      codes.values.data[kept] = codes.values.data[e];
-      ++kept;
-    }
-    begin = end;
-    codes.row_offsets.data[r + 1] = kept;
-  }
 }
 
 }  // namespace
@@ -137,7 +121,7 @@ void RowSelection::select(kernels::CodesView candidates, int64_t k,
 
   int64_t row_now = -1;
   int64_t ties_left = 0;
-  compress(candidates, [&](int64_t row, int64_t e) {
+  kernels::cpu::keep_entries(candidates, [&](int64_t row, int64_t e) {
     if (row != row_now) {
       row_now = row;
       ties_left = ties_.data()[row];
@@ -150,76 +134,70 @@ void RowSelection::select(kernels::CodesView candidates, int64_t k,
 
 namespace {
 
-// The bits of a positive float rank like the float; NaN ranks above infinity.
-uint32_t bits_of(float value) {
-  return std::bit_cast<uint32_t>(value) & 0x7fffffffu;
-}
-
-// The three rounds of the bisection: 11, 11 and 9 bits from the top.
-struct Round {
-  int shift;
-  uint32_t bins;
-};
-constexpr Round kRounds[kSelectionRounds] = {{20, 2048}, {9, 2048}, {0, 512}};
+// The rounds of the bisection, from the bit below the sign.
+constexpr kernels::BitField kRounds[kSelectionRounds] = {{20, 11}, {9, 11}, {0, 9}};
+static_assert(kSelectionBins == kernels::SelectionScratch::kMostBins);
 
 }  // namespace
 
-BatchSelection::BatchSelection(Memory& memory) : histogram_(memory, "selection", {kSelectionBins}) {}
+BatchSelection::BatchSelection(Memory& memory, int64_t capacity)
+    : memory_(&memory),
+      scratch_(memory, capacity),
+      histogram_(memory, "selection", {kSelectionBins}),
+      counts_(kSelectionBins) {}
+
+// counts_ becomes what the histogram holds.
+void BatchSelection::read_histogram(Communicator& world, Stream& stream) {
+  world.wait(stream);
+  const Vector<const int64_t> histogram = std::as_const(histogram_).view();
+  copy_bytes(counts_.data(), kCpu, histogram.data, histogram.device, histogram.bytes());
+}
+
+// The key of the `wanted`-th of the `ties` entries of all ranks with these bits.
+int64_t BatchSelection::key_of_tie(kernels::CodesView candidates, uint32_t bits, int64_t first_row,
+                                   int64_t ties, int64_t wanted, Communicator& world, Stream& stream) {
+  const kernels::BitField& last_round = kRounds[kSelectionRounds - 1];
+  kernels::count_bits(candidates, last_round, bits, scratch_, histogram_.view(), stream);
+  read_histogram(world, stream);
+  const int64_t own = counts_[bits & static_cast<uint32_t>(last_round.bins() - 1)];
+  tied_keys_.resize(static_cast<size_t>(own));
+  kernels::list_equal(candidates, bits, first_row, scratch_, tied_keys_, stream);
+  tied_counts_.resize(static_cast<size_t>(world.size()));
+  world.all_gather(&own, tied_counts_.data(), 1, Dtype::kI64, stream);
+  all_tied_keys_.resize(static_cast<size_t>(ties));
+  world.all_gather_uneven(tied_keys_.data(), all_tied_keys_.data(), tied_counts_, Dtype::kI64, stream);
+  const auto last = all_tied_keys_.begin() + (wanted - 1);
+  std::nth_element(all_tied_keys_.begin(), last, all_tied_keys_.end());
+  return *last;
+}
 
 BatchSelected BatchSelection::select(kernels::CodesView candidates, int64_t first_row, int64_t keep,
                                      Communicator& world, Stream& stream) {
-  const int64_t begin = candidates.row_offsets.data[0];
-  const int64_t end = candidates.entries();
-  const auto bits_at = [&](int64_t e) { return bits_of(candidates.values.data[e]); };
-
+  if (candidates.capacity() > scratch_.entries()) {
+    scratch_ = kernels::SelectionScratch(*memory_, candidates.capacity());
+  }
   // After the rounds: `cutoff` holds the bits of the keep-th largest value, `above` how many are larger.
   uint32_t cutoff = 0;
   int64_t above = 0;
   int64_t ties = 0;
-  for (const Round& round : kRounds) {
-    histogram_.zero();
-    const uint32_t known_shift = round.shift == 20 ? 31 : (round.shift == 9 ? 20 : 9);
-    for (int64_t e = begin; e < end; ++e) {
-      const uint32_t bits = bits_at(e);
-      if ((bits >> known_shift) != (cutoff >> known_shift)) continue;
-      ++histogram_.data()[(bits >> round.shift) & (round.bins - 1)];
-    }
+  for (const kernels::BitField& round : kRounds) {
+    kernels::count_bits(candidates, round, cutoff, scratch_, histogram_.view(), stream);
     all_reduce(world, histogram_.view(), ReduceOp::kSum, stream);
-    int64_t bin = round.bins - 1;
-    while (bin > 0 && above + histogram_.data()[bin] < keep) above += histogram_.data()[bin--];
+    read_histogram(world, stream);
+    auto bin = static_cast<size_t>(round.bins() - 1);
+    while (bin > 0 && above + counts_[bin] < keep) above += counts_[bin--];
     cutoff |= static_cast<uint32_t>(bin) << round.shift;
-    ties = histogram_.data()[bin];
+    ties = counts_[bin];
   }
 
   const int64_t wanted = keep - above;
-  int64_t last_key = std::numeric_limits<int64_t>::max();
-  if (ties > wanted) {
-    tied_keys_.clear();
-    for (int64_t r = 0; r < candidates.rows(); ++r) {
-      for (int64_t e = candidates.row_offsets.data[r]; e < candidates.row_offsets.data[r + 1]; ++e) {
-        if (bits_at(e) == cutoff) tied_keys_.push_back(((first_row + r) << 32) | candidates.latents.data[e]);
-      }
-    }
-    tied_counts_.resize(static_cast<size_t>(world.size()));
-    const auto mine = static_cast<int64_t>(tied_keys_.size());
-    world.all_gather(&mine, tied_counts_.data(), 1, Dtype::kI64, stream);
-    all_tied_keys_.resize(static_cast<size_t>(ties));
-    world.all_gather_uneven(tied_keys_.data(), all_tied_keys_.data(), tied_counts_, Dtype::kI64, stream);
-    const auto last = all_tied_keys_.begin() + (wanted - 1);
-    std::nth_element(all_tied_keys_.begin(), last, all_tied_keys_.end());
-    last_key = *last;
-  }
-  compress(candidates, [&](int64_t row, int64_t e) {
-    const uint32_t bits = bits_at(e);
-    if (bits != cutoff) return bits > cutoff;
-    return (((first_row + row) << 32) | candidates.latents.data[e]) <= last_key;
-  });
+  const int64_t last_key = ties > wanted
+                               ? key_of_tie(candidates, cutoff, first_row, ties, wanted, world, stream)
+                               : std::numeric_limits<int64_t>::max();
+  kernels::keep_from(candidates, cutoff, first_row, last_key, scratch_, stream);
   const int64_t kept = above + std::min(ties, wanted);
   if (kept == keep) return {.smallest = std::bit_cast<float>(cutoff), .kept = kept};
-  float smallest = std::numeric_limits<float>::infinity();
-  for (int64_t e = begin; e < candidates.entries(); ++e) {
-    smallest = std::min(smallest, candidates.values.data[e]);
-  }
+  float smallest = kernels::smallest_value(candidates, scratch_, stream);
   world.all_reduce(&smallest, 1, Dtype::kF32, ReduceOp::kMin, stream);
   return {.smallest = kept == 0 ? 0.0f : smallest, .kept = kept};
 }

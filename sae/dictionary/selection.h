@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/codes/codes.h"
+#include "kernels/codes/select_batch.h"
 #include "runtime/comm/communicator.h"
 
 namespace orthant::sae {
@@ -60,14 +60,21 @@ inline constexpr int kSelectionRounds = 3;
 // Of a whole batch, the `keep` largest positive values over all ranks, ties by row, then latent (BatchTopK).
 class BatchSelection {
  public:
-  explicit BatchSelection(Memory& memory);
+  // For candidates of at most `capacity`; grows where there are more.
+  BatchSelection(Memory& memory, int64_t capacity);
   // Collective over the world. `candidates` hold positive values; rows are numbered from first_row in the
   // batch. Reduced in place. Exactly `keep` entries remain over all ranks, or all where there are fewer.
   BatchSelected select(kernels::CodesView candidates, int64_t first_row, int64_t keep, Communicator& world,
                        Stream& stream);
 
  private:
+  void read_histogram(Communicator& world, Stream& stream);
+  [[nodiscard]] int64_t key_of_tie(kernels::CodesView candidates, uint32_t bits, int64_t first_row,
+                                   int64_t ties, int64_t wanted, Communicator& world, Stream& stream);
+  Memory* memory_;
+  kernels::SelectionScratch scratch_;
   Tensor<int64_t, 1> histogram_;
+  std::vector<int64_t> counts_;  // of the histogram
   // Keys (row, latent) of the entries equal to the cutoff: of this rank, their number on each rank, of all.
   // They grow with the most ties that a batch had, which are few unless activations are degenerate.
   std::vector<int64_t> tied_keys_;

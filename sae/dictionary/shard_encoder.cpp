@@ -3,8 +3,10 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cmath>
 
+#include "kernels/codes/dead_latents.h"
+#include "kernels/dense/elementwise.h"
+#include "kernels/dense/row_moments.h"
 #include "sae/dictionary/reconstruction.h"
 
 namespace orthant::sae {
@@ -18,7 +20,8 @@ int64_t ranked_latents(const Dictionary& dictionary) {
 // a whole tile.
 constexpr int64_t kScreenedPerSelected = 32;
 
-bool uses_screen(const Dictionary& dictionary) {
+bool uses_screen(const Dictionary& dictionary, Device device) {
+  if (device.kind != DeviceKind::kCpu) return false;
   const bool selects_k =
       dictionary.architecture == Architecture::kTopK || dictionary.architecture == Architecture::kBatchTopK;
   return selects_k && kernels::screen_ops(kernels::active_isa()) != nullptr &&
@@ -36,7 +39,7 @@ std::vector<int64_t> latents_per_shard(int64_t latents, int shards, int virtual_
 ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t rows, int64_t k,
                            int64_t k_chosen, Communicator& shards, int virtual_shards)
     : shards_(&shards),
-      screens_(uses_screen(dictionary)),
+      screens_(uses_screen(dictionary, memory.device())),
       encoder_(memory, "packed encoder", screens_ ? 0 : dictionary.local_latents(), dictionary.d_model,
                dictionary.encoder_precision),
       screened_(memory, "packed encoder", screens_ ? dictionary.local_latents() : 0, dictionary.d_model,
@@ -44,8 +47,9 @@ ShardEncoder::ShardEncoder(Memory& memory, const Dictionary& dictionary, int64_t
       chosen_encoder_(memory, "packed encoder", k_chosen > 0 ? dictionary.local_latents() : 0,
                       dictionary.d_model, dictionary.encoder_precision),
       workspace_(memory, omp_get_max_threads(), std::max(k, k_chosen), dictionary.d_model,
-                 WatchedTops::kept(k_chosen, dictionary.local_latents())),
-      watched_(memory, rows, WatchedTops::kept(k_chosen, dictionary.local_latents()), dictionary.slice),
+                 WatchedTops::kept(k_chosen, dictionary.local_latents(), memory.device())),
+      watched_(memory, rows, WatchedTops::kept(k_chosen, dictionary.local_latents(), memory.device()),
+               dictionary.slice),
       decoder_norms_(memory, "packed encoder", {ranked_latents(dictionary)}),
       chosen_bias_(memory, "packed encoder", {dictionary.local_latents()}),
       chosen_numbers_(memory, "packed encoder", {dictionary.local_latents()}),
@@ -58,22 +62,17 @@ void ShardEncoder::pack(const Dictionary& dictionary, Stream& stream) {
   } else {
     encoder_.pack(dictionary.encoder.view(), stream);
   }
-  for (int64_t i = 0; i < decoder_norms_.shape()[0]; ++i) {
-    double squares = 0.0;
-    const float* row = dictionary.decoder.view().row(i);
-    for (int64_t c = 0; c < dictionary.d_model; ++c) squares += static_cast<double>(row[c]) * row[c];
-    decoder_norms_.data()[i] = static_cast<float>(std::sqrt(squares));
+  if (decoder_norms_.shape()[0] > 0) {
+    kernels::row_norms(dictionary.decoder.view(), decoder_norms_.view(), stream);
   }
 }
 
-void ShardEncoder::center(const Dictionary& dictionary, Matrix<const float> x, Matrix<float> centred) const {
-  const float* bias = dictionary.decoder_bias.data();
-  const bool subtract = dictionary.subtract_decoder_bias;
-#pragma omp parallel for
-  for (int64_t r = 0; r < x.shape[0]; ++r) {
-    const float* from = x.row(r);
-    float* into = centred.row(r);
-    for (int64_t c = 0; c < x.shape[1]; ++c) into[c] = subtract ? from[c] - bias[c] : from[c];
+void ShardEncoder::center(const Dictionary& dictionary, Matrix<const float> x, Matrix<float> centred,
+                          Stream& stream) const {
+  if (dictionary.subtract_decoder_bias) {
+    kernels::subtract_row(x, dictionary.decoder_bias.view(), centred, stream);
+  } else if (x.data != centred.data) {
+    kernels::copy(kernels::flat(x), kernels::flat(centred), stream);
   }
 }
 
@@ -124,11 +123,8 @@ void ShardEncoder::multiply_chosen(Matrix<const float> centred, const Dictionary
                                    Stream& stream) {
   const int64_t count = chosen.shape[0];
   chosen_encoder_.pack_chosen(dictionary.encoder.view(), chosen, stream);
-  for (int64_t i = 0; i < count; ++i) {
-    const int32_t latent = chosen.data[i];
-    chosen_bias_.data()[i] = dictionary.encoder_bias.data()[latent];
-    chosen_numbers_.data()[i] = static_cast<int32_t>(dictionary.slice.first + latent);
-  }
+  kernels::gather_chosen(chosen, dictionary.slice.first, dictionary.encoder_bias.view(),
+                         chosen_bias_.view().rows(0, count), chosen_numbers_.view().rows(0, count), stream);
   kernels::EncodeArgs args{.input = centred, .encoder = &chosen_encoder_};
   if (dictionary.has_encoder_bias) args.bias = chosen_bias_.view().rows(0, count);
   args.latent_numbers = chosen_numbers_.view().rows(0, count);

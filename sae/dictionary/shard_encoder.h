@@ -1,7 +1,7 @@
 // Encoding with one slice of the latents and exact selection over all slices: used by training and inference.
 //
 // Owns the packed encoder, in the dictionary's precision, which must be packed again after every change of
-// the weights; where few of many latents are selected and the processor has a screen
+// the weights; where few of many latents are selected on a processor that has a screen
 // (kernels/screen/screen.h), that is one. Not thread-safe.
 #pragma once
 
@@ -28,7 +28,8 @@ class ShardEncoder {
   void pack(const Dictionary& dictionary, Stream& stream);
 
   // centred = x - b_dec where the architecture subtracts it, else x. May be in place.
-  void center(const Dictionary& dictionary, Matrix<const float> x, Matrix<float> centred) const;
+  void center(const Dictionary& dictionary, Matrix<const float> x, Matrix<float> centred,
+              Stream& stream) const;
 
   // Collective over the shards. The k largest of each row over all latents; `out` holds those of this slice.
   void topk(Matrix<const float> centred, const Dictionary& dictionary, kernels::CodesView out,
@@ -41,6 +42,8 @@ class ShardEncoder {
   // Says among which latents of this slice (one bit each, see kernels::TopsBeside) the next topk_chosen() may
   // choose, so that topk() and above() keep the candidates for it; empty: none.
   void watch(Vector<const uint64_t> eligible);
+  // Whether candidates are ever kept: not on a device.
+  [[nodiscard]] bool can_watch() const { return watched_.can_watch(); }
 
   // Collective over the shards. The `k` largest of each row among the latents `chosen` [count] (local
   // numbers, ascending) of all slices; `chosen_per_shard` [shards] are the counts. Chooses among the

@@ -9,8 +9,8 @@
 
 namespace orthant::sae {
 
-int64_t WatchedTops::kept(int64_t k, int64_t local_latents) {
-  return k == 0 ? 0 : std::min(k + k / 4 + 32, local_latents);
+int64_t WatchedTops::kept(int64_t k, int64_t local_latents, Device device) {
+  return k == 0 || device.kind != DeviceKind::kCpu ? 0 : std::min(k + k / 4 + 32, local_latents);
 }
 
 WatchedTops::WatchedTops(Memory& memory, int64_t rows, int64_t kept, Share slice)
@@ -26,8 +26,7 @@ WatchedTops::WatchedTops(Memory& memory, int64_t rows, int64_t kept, Share slice
 void WatchedTops::watch(Vector<const uint64_t> eligible) {
   const auto words = eligible.span();
   tops_.eligible = eligible;
-  watches_ =
-      values_.shape()[1] > 0 && std::any_of(words.begin(), words.end(), [](uint64_t w) { return w != 0; });
+  watches_ = can_watch() && std::any_of(words.begin(), words.end(), [](uint64_t w) { return w != 0; });
   rows_ = 0;
 }
 

@@ -2,6 +2,9 @@
 // until it is known which of the watched latents count: the dead latents of AuxK, which are those that the
 // same batch did not revive.
 //
+// On the CPU only, where a product costs more than looking through its tiles once more. On a device nothing
+// is kept (kept() is 0) and the latents that count, which are few, are multiplied again.
+//
 // Local to a slice of the latents. Allocated at construction. Not thread-safe.
 #pragma once
 
@@ -13,10 +16,12 @@ namespace orthant::sae {
 class WatchedTops {
  public:
   // Candidates kept of a row for a choice of `k`: some more, since watched latents drop out.
-  [[nodiscard]] static int64_t kept(int64_t k, int64_t local_latents);
+  [[nodiscard]] static int64_t kept(int64_t k, int64_t local_latents, Device device = kCpu);
 
   WatchedTops(Memory& memory, int64_t rows, int64_t kept, Share slice);
 
+  // Whether there is room for candidates.
+  [[nodiscard]] bool can_watch() const { return values_.shape()[1] > 0; }
   // From the next encode on; empty: nothing is kept. Borrowed until the next call.
   void watch(Vector<const uint64_t> eligible);
 

@@ -14,13 +14,6 @@ namespace {
 constexpr double kLayerNormEpsilon = 1e-5;
 constexpr double kRounding = 1e-5;  // relative distance from a limit within which f32 weights cannot decide
 
-template <int Rank>
-Tensor<float, Rank> copy_of(const Tensor<float, Rank>& from, Memory& memory) {
-  Tensor<float, Rank> into(memory, "export", from.shape());
-  copy_bytes(into.data(), into.view().device, from.data(), from.view().device, from.view().bytes());
-  return into;
-}
-
 double squared_norm(const float* row, int64_t width) {
   double sum = 0.0;
   for (int64_t c = 0; c < width; ++c) sum += static_cast<double>(row[c]) * row[c];
@@ -148,25 +141,8 @@ double difference_at(const DenseLatents& a, const DenseLatents& b, size_t at, Re
 }  // namespace
 
 Dictionary folded_copy(const Dictionary& dictionary, Memory& memory) {
-  Dictionary copy;
-  copy.architecture = dictionary.architecture;
-  copy.input_scaling = dictionary.input_scaling;
-  copy.subtract_decoder_bias = dictionary.subtract_decoder_bias;
-  copy.rescale_acts_by_decoder_norm = dictionary.rescale_acts_by_decoder_norm;
-  copy.k = dictionary.k;
-  copy.d_model = dictionary.d_model;
-  copy.latents = dictionary.latents;
-  copy.slice = dictionary.slice;
-  copy.encoder = copy_of(dictionary.encoder, memory);
-  copy.decoder = copy_of(dictionary.decoder, memory);
-  copy.encoder_bias = copy_of(dictionary.encoder_bias, memory);
-  copy.decoder_bias = copy_of(dictionary.decoder_bias, memory);
-  copy.thresholds = copy_of(dictionary.thresholds, memory);
-  copy.has_encoder_bias = dictionary.has_encoder_bias;
-  copy.threshold = dictionary.threshold;
-  copy.input_scale = dictionary.input_scale;
-  copy.whitening = Whitening(memory, "export", dictionary.whitening.d_model());
-  copy_whitening(dictionary.whitening, copy.whitening);
+  Dictionary copy = copy_of(dictionary, memory, "export");
+  copy.encoder_precision = kernels::Precision::kF32;
   fold_scaling(copy);
   return copy;
 }

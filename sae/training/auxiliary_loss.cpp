@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/codes/decode.h"
+#include "kernels/dense/elementwise.h"
 
 namespace orthant::sae {
 namespace {
@@ -35,7 +36,7 @@ AuxiliaryLoss::AuxiliaryLoss(Memory& memory, const Conventions& c, int64_t d_mod
       shards_(&shards),
       sum_(&sum),
       batch_(&batch),
-      dead_per_shard_(memory, "latent statistics", {shards.size()}),
+      dead_per_shard_(static_cast<size_t>(shards.size())),
       residual_(memory, "batch", {rows_where(k_ > 0, exchange.own_rows()), d_model}),
       gradient_(memory, "batch", {rows_where(k_ > 0, exchange.held_rows()), d_model}),
       codes_(memory, exchange.own_rows().count, row_entries(c, d_model, sum) * exchange.own_rows().count),
@@ -45,11 +46,8 @@ AuxiliaryLoss::AuxiliaryLoss(Memory& memory, const Conventions& c, int64_t d_mod
 double AuxiliaryLoss::evaluate(const MainPass& pass, const Dictionary& dictionary, ShardEncoder& encoder,
                                Stream& stream) {
   select_dead(pass, dictionary, encoder, stream);
-  const int64_t elements = residual_.view().elements();
-#pragma omp parallel for
-  for (int64_t i = 0; i < elements; ++i) {
-    residual_.data()[i] = pass.input.data[i] - pass.reconstruction.data[i];
-  }
+  kernels::subtract(kernels::flat(pass.input), kernels::flat(pass.reconstruction),
+                    kernels::flat(residual_.view()), stream);
   sum_->decode(codes_.view(), dictionary.decoder.view(), {}, pass.reconstruction, stream);
   const double share = weight(pass.gradient, stream);
   kernels::reconstruction_error(residual_.view(), pass.reconstruction,
@@ -59,9 +57,7 @@ double AuxiliaryLoss::evaluate(const MainPass& pass, const Dictionary& dictionar
   if (exchange_->codes_travel()) exchange_->gather_rows(gradient_.view(), stream);
   if (detached_) return loss;
   // The residual is part of the graph: its derivative by the main reconstruction is -1.
-  const int64_t held = gradient_.view().elements();
-#pragma omp parallel for
-  for (int64_t i = 0; i < held; ++i) pass.gradient.data[i] += gradient_.data()[i];
+  kernels::add(kernels::flat(gradient_.view()), kernels::flat(pass.gradient), stream);
   return loss;
 }
 
@@ -69,9 +65,8 @@ void AuxiliaryLoss::select_dead(const MainPass& pass, const Dictionary& dictiona
                                 Stream& stream) {
   const int64_t mine = pass.dead_latents.shape[0];
   shards_->all_gather(&mine, dead_per_shard_.data(), 1, Dtype::kI64, stream);
-  multiplied_ =
-      encoder.topk_chosen(pass.centred, dictionary, pass.dead_latents, dead_per_shard_.view().span(),
-                          std::min(k_, pass.dead_of_all_shards), codes_.view(), stream);
+  multiplied_ = encoder.topk_chosen(pass.centred, dictionary, pass.dead_latents, dead_per_shard_,
+                                    std::min(k_, pass.dead_of_all_shards), codes_.view(), stream);
 }
 
 // 1 over the variance of the residual, where the lineage normalises by it; else the share of the loss.
@@ -81,7 +76,7 @@ double AuxiliaryLoss::weight(Matrix<const float> gradient, Stream& stream) {
   if (exchange_->codes_travel()) {
     // The gradient of the whole batch is at hand everywhere and is the residual up to a factor.
     const Vector<double> sums = batch_->columns(gradient, stream);
-    for (double& sum : sums.span()) sum /= -2.0 * error_share_;
+    kernels::divide(-2.0 * error_share_, sums, stream);
     variance = batch_->variance(residual_.view(), sums, stream);
   } else {
     variance = batch_->variance(residual_.view(), stream);

@@ -4,6 +4,8 @@
 // Owns its codes and gradients; memory is allocated at construction. Not thread-safe.
 #pragma once
 
+#include <vector>
+
 #include "sae/dictionary/reconstruction.h"
 #include "sae/dictionary/shard_encoder.h"
 #include "sae/training/batch_sums.h"
@@ -56,9 +58,9 @@ class AuxiliaryLoss {
   Communicator* shards_;
   ShardSum* sum_;
   BatchSums* batch_;
-  Tensor<int64_t, 1> dead_per_shard_;  // [shards]
-  Tensor<float, 2> residual_;          // [own rows, d_model] input - reconstruction
-  Tensor<float, 2> gradient_;          // [held rows, d_model] of the auxiliary reconstruction
+  std::vector<int64_t> dead_per_shard_;  // [shards]
+  Tensor<float, 2> residual_;            // [own rows, d_model] input - reconstruction
+  Tensor<float, 2> gradient_;            // [held rows, d_model] of the auxiliary reconstruction
   kernels::Codes codes_;
   GradientPath path_;
 };

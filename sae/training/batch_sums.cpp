@@ -1,13 +1,15 @@
 #include "sae/training/batch_sums.h"
 
 #include "kernels/codes/decode.h"
+#include "kernels/dense/row_moments.h"
 
 namespace orthant::sae {
 
 BatchSums::BatchSums(Memory& memory, int64_t d_model, ReplicaExchange& exchange)
     : exchange_(&exchange),
       row_values_(memory, "batch", {exchange.batch_rows()}),
-      column_sums_(memory, "batch", {d_model}) {}
+      column_sums_(memory, "batch", {d_model}),
+      values_on_host_(memory.working_device(), row_values_.view().bytes()) {}
 
 Vector<double> BatchSums::own_values() {
   const Share own = exchange_->own_rows();
@@ -16,8 +18,9 @@ Vector<double> BatchSums::own_values() {
 
 double BatchSums::total(Stream& stream) {
   exchange_->gather_values(row_values_.view(), stream);
+  exchange_->replicas().wait(stream);
   double total = 0.0;
-  for (const double value : row_values_.view().span()) total += value;
+  for (const double value : values_on_host_.of(row_values_.view()).span()) total += value;
   return total;
 }
 
@@ -34,16 +37,7 @@ double BatchSums::variance(Matrix<const float> own, Stream& stream) {
 
 double BatchSums::variance(Matrix<const float> own, Vector<const double> sums, Stream& stream) {
   const double rows = static_cast<double>(exchange_->batch_rows());
-  const Vector<double> squares_of = own_values();
-#pragma omp parallel for
-  for (int64_t r = 0; r < own.shape[0]; ++r) {
-    double squares = 0.0;
-    for (int64_t c = 0; c < own.shape[1]; ++c) {
-      const double centred = own.row(r)[c] - sums.data[c] / rows;
-      squares += centred * centred;
-    }
-    squares_of.data[r] = squares;
-  }
+  kernels::squared_distances(own, sums, rows, own_values(), stream);
   return total(stream);
 }
 

@@ -3,6 +3,7 @@
 // construction. Collective over the replicas unless it says "local"; not thread-safe.
 #pragma once
 
+#include "runtime/device/host_copy.h"
 #include "runtime/device/tensor.h"
 #include "sae/training/replica_exchange.h"
 
@@ -30,6 +31,7 @@ class BatchSums {
   ReplicaExchange* exchange_;
   Tensor<double, 1> row_values_;   // [batch rows]
   Tensor<double, 1> column_sums_;  // [d_model]
+  HostCopy values_on_host_;
 };
 
 }  // namespace orthant::sae

@@ -38,7 +38,7 @@ BatchTopKEncoder::BatchTopKEncoder(Memory& memory, int64_t rows, int64_t capacit
       rows_(rows),
       capacity_(capacity),
       codes_(memory, rows, capacity),
-      selection_(memory) {}
+      selection_(memory, capacity) {}
 
 float BatchTopKEncoder::estimate_prefilter(Matrix<const float> centred, int64_t keep, int64_t batch_rows,
                                            const Dictionary& dictionary, ShardEncoder& encoder,

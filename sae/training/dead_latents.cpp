@@ -1,6 +1,15 @@
 #include "sae/training/dead_latents.h"
 
+#include "kernels/codes/code_summary.h"
+
 namespace orthant::sae {
+namespace {
+
+int64_t words_of(int64_t latents, const Memory& memory) {
+  return memory.device().kind == DeviceKind::kCpu ? (latents + 63) / 64 : 0;
+}
+
+}  // namespace
 
 DeadLatents::DeadLatents(Memory& memory, Share slice, int64_t threshold_tokens)
     : slice_(slice),
@@ -8,27 +17,22 @@ DeadLatents::DeadLatents(Memory& memory, Share slice, int64_t threshold_tokens)
       tokens_(memory, "latent statistics", {slice.count}),
       fired_(memory, "latent statistics", {slice.count}),
       list_(memory, "latent statistics", {slice.count}),
-      bits_(memory, "latent statistics", {(slice.count + 63) / 64}) {
+      scratch_(memory, "latent statistics", {kernels::dead_list_scratch(slice.count)}),
+      bits_(memory, "latent statistics", {words_of(slice.count, memory)}) {
   tokens_.zero();
   fired_.zero();
 }
 
-void DeadLatents::mark(kernels::CodesView codes, bool by_selection) {
-  for (int64_t e = codes.row_offsets.data[0]; e < codes.entries(); ++e) {
-    const int64_t local = codes.latents.data[e] - slice_.first;
-    if (local < 0 || local >= slice_.count) continue;
-    if (by_selection || codes.values.data[e] > 0.0f) fired_.data()[local] = 1;
-  }
+void DeadLatents::mark(kernels::CodesView codes, bool by_selection, Stream& stream) {
+  kernels::mark_fired(codes, slice_.first, by_selection, fired_.view(), stream);
 }
 
-void DeadLatents::advance(int64_t tokens) {
-  for (int64_t i = 0; i < slice_.count; ++i) {
-    tokens_.data()[i] = fired_.data()[i] != 0 ? 0 : tokens_.data()[i] + tokens;
-  }
-  fired_.zero();
+void DeadLatents::advance(int64_t tokens, Stream& stream) {
+  kernels::age_latents(tokens, fired_.view(), tokens_.view(), stream);
 }
 
 Vector<const uint64_t> DeadLatents::dead_within(int64_t tokens) {
+  require(bits_.view().device == kCpu, "bits of dead latents are asked for on the CPU");
   bits_.zero();
   for (int64_t i = 0; i < slice_.count; ++i) {
     if (tokens_.data()[i] + tokens >= threshold_tokens_) bits_.data()[i / 64] |= uint64_t{1} << (i % 64);
@@ -36,11 +40,9 @@ Vector<const uint64_t> DeadLatents::dead_within(int64_t tokens) {
   return bits_.view();
 }
 
-Vector<const int32_t> DeadLatents::dead() {
-  int64_t count = 0;
-  for (int64_t i = 0; i < slice_.count; ++i) {
-    if (tokens_.data()[i] >= threshold_tokens_) list_.data()[count++] = static_cast<int32_t>(i);
-  }
+Vector<const int32_t> DeadLatents::list_dead(Stream& stream) {
+  const int64_t count =
+      kernels::list_dead(tokens_.view(), threshold_tokens_, list_.view(), scratch_.view(), stream);
   return Vector<const int32_t>(list_.view()).rows(0, count);
 }
 

@@ -1,7 +1,9 @@
 #include <algorithm>
-#include <cmath>
 
+#include "kernels/codes/code_summary.h"
 #include "kernels/codes/decode.h"
+#include "kernels/codes/l1_penalty.h"
+#include "kernels/dense/row_moments.h"
 #include "runtime/core/error.h"
 #include "sae/training/dense_blocks.h"
 #include "sae/training/trainer.h"
@@ -33,9 +35,9 @@ void Trainer::step_dense(StepReport& report) {
     kernels::reconstruction_error(x, reconstruction, static_cast<float>(2.0 * error_share()), gradient,
                                   batch_.own_values().rows(first, rows), stream_);
     path_.find_value_gradients(codes_, dictionary_.decoder.view(), gradient, stream_);
-    sparsity_gradients(codes_, path_.value_gradients());
-    dead_.mark(codes_, false);
     paths_[0] = path_.local(codes_, gradient, stream_);
+    sparsity_gradients(paths_[0]);
+    dead_.mark(codes_, false, stream_);
     kernels::LatentStepArgs args = step_arguments();
     args.input = exchange_.own(centred_.view()).rows(first, rows);
     optimizer_.accumulate(args, first == 0, stream_);
@@ -50,8 +52,8 @@ void Trainer::step_dense(StepReport& report) {
   report.squared_error = batch_.total(stream_);
   report.reconstruction = report.squared_error * error_share();
   if (grid_->data->size() > 1) all_reduce(*grid_->data, dead_.marks(), ReduceOp::kMax, stream_);
-  dead_.advance(config_.batch_tokens);
-  report.dead_latents = dead_.dead().shape[0];
+  dead_.advance(config_.batch_tokens, stream_);
+  report.dead_latents = dead_.list_dead(stream_).shape[0];
   grid_->dictionary->all_reduce(&report.dead_latents, 1, Dtype::kI64, ReduceOp::kSum, stream_);
   if (penalty_active_ && grid_->data->size() > 1) {
     all_reduce(*grid_->data, penalty_gradient_.view(), ReduceOp::kSum, stream_);
@@ -65,35 +67,23 @@ void Trainer::step_dense(StepReport& report) {
 
 // What multiplies an activation in the L1 loss of the step: 1, or the norm of its decoder row.
 void Trainer::find_sparsity_weights() {
-  const bool by_norm = config_.conventions.l1_times_decoder_norm;
-  for (int64_t i = 0; i < sum_.slice().count; ++i) {
-    double squares = 0.0;
-    const float* row = dictionary_.decoder.view().row(i);
-    for (int64_t j = 0; by_norm && j < d_model_; ++j) squares += static_cast<double>(row[j]) * row[j];
-    sparsity_weights_.data()[i] = by_norm ? std::sqrt(squares) : 1.0;
-  }
+  if (sparsity_weights_.shape()[0] == 0) return;
+  kernels::row_norms(dictionary_.decoder.view(), sparsity_weights_.view(), stream_);
 }
 
 // L1, plain or times the decoder norm; the norm receives gradient too (SAELens).
-void Trainer::sparsity_gradients(kernels::CodesView codes, Vector<float> value_gradients) {
+void Trainer::sparsity_gradients(const kernels::CodePath& path) {
   const Conventions& c = config_.conventions;
   if (c.l1_coefficient <= 0.0) return;
   const double weight = c.l1_coefficient / static_cast<double>(config_.batch_tokens);
-  block_sparsity_.zero();
-  for (int64_t e = codes.row_offsets.data[0]; e < codes.entries(); ++e) {
-    const int64_t i = codes.latents.data[e] - sum_.slice().first;
-    value_gradients.data[e] += static_cast<float>(weight * sparsity_weights_.data()[i]);
-    block_sparsity_.data()[i] += codes.values.data[e];
-  }
-  for (int64_t i = 0; i < sum_.slice().count; ++i) {
-    const double norm = sparsity_weights_.data()[i];
-    const double sum = block_sparsity_.data()[i];
-    latent_sparsity_.data()[i] += sum * norm;
-    if (!c.l1_times_decoder_norm || sum == 0.0 || norm == 0.0) continue;
-    const float* row = dictionary_.decoder.view().row(i);
-    float* into = penalty_gradient_.view().row(i);
-    for (int64_t j = 0; j < d_model_; ++j) into[j] += static_cast<float>(weight * sum * row[j] / norm);
-  }
+  const Vector<const double> weights = sparsity_weights_.view();
+  kernels::add_l1_gradients(path.codes, sum_.slice().first, weight, weights, path_.value_gradients(),
+                            stream_);
+  kernels::latent_value_sums(path.codes, path.order, block_sparsity_.view(), stream_);
+  kernels::add_l1_penalties(block_sparsity_.view(), weights, latent_sparsity_.view(), stream_);
+  if (!c.l1_times_decoder_norm) return;
+  kernels::add_norm_gradients(weight, block_sparsity_.view(), weights, dictionary_.decoder.view(),
+                              penalty_gradient_.view(), stream_);
 }
 
 }  // namespace orthant::sae

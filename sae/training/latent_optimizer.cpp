@@ -51,6 +51,7 @@ LatentOptimizer::LatentOptimizer(Memory& memory, const Dictionary& dictionary, c
   decoder_gradient_ = zeroed(memory, "gradients", gradient_rows, dictionary.d_model);
   bias_gradient_ = zeroed(memory, "gradients", gradient_rows);
   squared_norms_ = Tensor<double, 1>(memory, "gradients", {local});
+  bias_gradient_on_host_ = HostCopy(memory.working_device(), decoder_bias_m_.view().bytes());
   if (!split) return;
   for (int q = 0; q < replicas.size(); ++q) {
     owned_rows_.push_back(owned_share(local, padded_, q).count);
@@ -72,9 +73,10 @@ kernels::LatentSlice LatentOptimizer::owned(Dictionary& dictionary) {
 }
 
 double LatentOptimizer::clip(double latent_squares, Vector<const float> decoder_bias_gradient,
-                             kernels::LatentStepArgs& args) const {
+                             kernels::LatentStepArgs& args) {
   double squares = latent_squares;
-  for (const float g : decoder_bias_gradient.span()) squares += static_cast<double>(g) * g;
+  for (const float g : bias_gradient_on_host_.of(decoder_bias_gradient).span())
+    squares += static_cast<double>(g) * g;
   const double norm = std::sqrt(squares);
   args.gradient_scale = static_cast<float>(std::min(1.0, max_grad_norm_ / (norm + 1e-6)));
   return norm;
@@ -136,16 +138,7 @@ double LatentOptimizer::update_accumulated(kernels::LatentStepArgs args,
   double norm = 0.0;
   if (max_grad_norm_ > 0.0) {
     squared_norms_.zero();
-    for (int64_t i = 0; i < owned_.count; ++i) {
-      double squares = 0.0;
-      for (int64_t c = 0; c < d_model; ++c) {
-        const double e = mine.encoder.row(i)[c];
-        const double d = mine.decoder.row(i)[c];
-        squares += e * e + d * d;
-      }
-      if (has_bias_) squares += static_cast<double>(mine.bias.data[i]) * mine.bias.data[i];
-      squared_norms_.data()[owned_.first + i] = squares;
-    }
+    kernels::stored_gradient_norms(mine, squared_norms_.view().rows(owned_.first, owned_.count), stream);
     double total = shards_->total(squared_norms_.view(), stream);
     if (split) replicas_->all_reduce(&total, 1, Dtype::kF64, ReduceOp::kSum, stream);
     norm = clip(total, decoder_bias_gradient, args);
@@ -174,6 +167,7 @@ std::vector<TensorSlice> LatentOptimizer::state(const Dictionary& dictionary, bo
                        .first_row = first,
                        .rows = owned_.count,
                        .data = tensor.data(),
+                       .device = tensor.view().device,
                        .writes = writes};
   };
   const auto vector = [&](const char* name, Tensor<float, 1>& tensor) {
@@ -182,6 +176,7 @@ std::vector<TensorSlice> LatentOptimizer::state(const Dictionary& dictionary, bo
                        .first_row = first,
                        .rows = owned_.count,
                        .data = tensor.data(),
+                       .device = tensor.view().device,
                        .writes = writes};
   };
   const auto replicated = [&](const char* name, Tensor<float, 1>& tensor) {
@@ -189,6 +184,7 @@ std::vector<TensorSlice> LatentOptimizer::state(const Dictionary& dictionary, bo
                        .shape = {dictionary.d_model},
                        .rows = dictionary.d_model,
                        .data = tensor.data(),
+                       .device = tensor.view().device,
                        .writes = writes_replicated};
   };
   return {matrix("adam.encoder_m", encoder_m_),

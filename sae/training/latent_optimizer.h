@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/codes/latent_step.h"
+#include "runtime/device/host_copy.h"
 #include "runtime/job/checkpointable.h"
 #include "sae/dictionary/dictionary.h"
 #include "sae/dictionary/reconstruction.h"
@@ -37,7 +38,7 @@ class LatentOptimizer {
 
  private:
   [[nodiscard]] double clip(double latent_squares, Vector<const float> decoder_bias_gradient,
-                            kernels::LatentStepArgs& args) const;
+                            kernels::LatentStepArgs& args);
   [[nodiscard]] kernels::LatentSlice owned(Dictionary& dictionary);
   [[nodiscard]] kernels::LatentGradients gradients();
 
@@ -56,6 +57,7 @@ class LatentOptimizer {
   Tensor<float, 2> encoder_gradient_, decoder_gradient_;  // [replicas * padded, d_model] or [0, ...]
   Tensor<float, 1> bias_gradient_;                        // [replicas * padded] or [0]
   Tensor<double, 1> squared_norms_;                       // [local_latents]
+  HostCopy bias_gradient_on_host_;                        // of the decoder bias
 };
 
 }  // namespace orthant::sae

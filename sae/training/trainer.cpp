@@ -1,12 +1,13 @@
 #include "sae/training/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <limits>
 
+#include "kernels/codes/code_summary.h"
 #include "kernels/codes/decode.h"
+#include "kernels/dense/elementwise.h"
 #include "runtime/core/error.h"
+#include "sae/dictionary/host_dictionary.h"
 #include "sae/training/dense_blocks.h"
 
 namespace orthant::sae {
@@ -30,6 +31,10 @@ int64_t main_entries(const Conventions& c, int64_t local_latents, int64_t rows, 
   return std::min(c.k, local_latents) * rows;
 }
 
+int64_t rows_read(const Grid& grid, Share own_rows) {
+  return share_of(own_rows.count, grid.dictionary->size(), grid.dictionary->rank()).count;
+}
+
 std::vector<Share> slices_of(int64_t latents, int shards, int virtual_shards) {
   std::vector<Share> slices;
   for (int s = 0; s < shards; ++s) slices.push_back(latent_slice(latents, shards, s, virtual_shards));
@@ -43,6 +48,7 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
       d_model_(d_model),
       world_(&world),
       grid_(&grid),
+      stream_(memory.working_device()),
       schedule_{config_.steps, config_.conventions.lr_warm_up_steps, config_.conventions.lr_decay_start},
       exchange_(config_.batch_tokens, config_.data_parallel, *grid.data),
       own_rows_(exchange_.own_rows()),
@@ -59,6 +65,7 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
                  batch_),
       optimizer_(memory, dictionary_, config_.conventions, config_.data_parallel,
                  is_dense(config_.conventions), *grid.data, sum_),
+      feed_(memory, rows_read(grid, own_rows_), d_model, config_.micro_batches),
       scaler_(memory, "batch", dictionary_, own_rows_.count),
       x_(memory, "batch", {own_rows_.count, d_model}),
       centred_(memory, "batch", {exchange_.held_rows().count, d_model}),
@@ -85,7 +92,8 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
   const bool follows_rows = c.threshold_rule == ThresholdRule::kEmaOfRowMeans;
   smallest_ = Tensor<float, 1>(memory, "batch", {follows_rows ? own_rows_.count : 0});
   const int64_t dense_latents = is_dense(c) ? local : 0;
-  sparsity_weights_ = Tensor<double, 1>(memory, "latent statistics", {dense_latents});
+  sparsity_weights_ =
+      Tensor<double, 1>(memory, "latent statistics", {c.l1_times_decoder_norm ? dense_latents : 0});
   block_sparsity_ = Tensor<double, 1>(memory, "latent statistics", {dense_latents});
   latent_sparsity_ = Tensor<double, 1>(memory, "latent statistics", {dense_latents});
   prepare_penalty(memory);
@@ -137,33 +145,38 @@ StepReport Trainer::step(ActivationSource& source, bool with_variance) {
   report.finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
   report.threshold = dictionary_.threshold;
   ++steps_done_;
+  read_ahead(source);
   return report;
 }
 
 // Ranks of a dictionary group read disjoint rows of their replica's part, then share them.
+Share Trainer::read_rows() const {
+  return share_of(own_rows_.count, grid_->dictionary->size(), grid_->dictionary->rank());
+}
+
+int64_t Trainer::first_sample() const {
+  return steps_done_ * config_.batch_tokens + own_rows_.first + read_rows().first;
+}
+
 void Trainer::read_batch(ActivationSource& source) {
   Communicator& shards = *grid_->dictionary;
-  const Share mine = share_of(own_rows_.count, shards.size(), shards.rank());
-  const int64_t batch_first = steps_done_ * config_.batch_tokens + own_rows_.first;
-  const auto start = std::chrono::steady_clock::now();
-  for (int part = 0; part < config_.micro_batches; ++part) {
-    const Share rows = share_of(mine.count, config_.micro_batches, part);
-    if (rows.count == 0) continue;
-    source.read(Split::kTrain, batch_first + mine.first + rows.first,
-                x_.view().rows(mine.first + rows.first, rows.count), nullptr);
-  }
-  source_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const Share mine = read_rows();
+  feed_.take(source, first_sample(), x_.view().rows(mine.first, mine.count), stream_);
   if (shards.size() > 1) {
     shards.all_gather_uneven(x_.view().row(mine.first), x_.data(), read_counts_, Dtype::kF32, stream_);
   }
   scaler_.scale(x_.view(), stream_);
-  encoder_.center(dictionary_, x_.view(), exchange_.own(centred_.view()));
+  encoder_.center(dictionary_, x_.view(), exchange_.own(centred_.view()), stream_);
+}
+
+void Trainer::read_ahead(ActivationSource& source) {
+  if (steps_done_ < config_.steps) feed_.read_ahead(source, first_sample(), read_rows().count);
 }
 
 void Trainer::encode_batch(StepReport& report) {
   const Conventions& c = config_.conventions;
   encoded_products_ += own_rows_.count * sum_.slice().count;
-  if (auxiliary_k(c, d_model_) > 0) encoder_.watch(dead_.dead_within(config_.batch_tokens));
+  if (encoder_.can_watch()) encoder_.watch(dead_.dead_within(config_.batch_tokens));
   if (c.architecture == Architecture::kTopK) {
     codes_ = row_codes_.view();
     encoder_.topk(exchange_.own(centred_.view()), dictionary_, codes_, stream_);
@@ -196,16 +209,9 @@ void Trainer::update_threshold(float smallest, StepReport& report) {
 }
 
 double Trainer::mean_smallest_of_rows() {
-  const kernels::CodesView codes = codes_;
-  for (int64_t r = 0; r < codes.rows(); ++r) {
-    float& smallest = smallest_.data()[r];
-    smallest = std::numeric_limits<float>::infinity();
-    for (int64_t e = codes.row_offsets.data[r]; e < codes.row_offsets.data[r + 1]; ++e) {
-      if (codes.values.data[e] > 0.0f) smallest = std::min(smallest, codes.values.data[e]);
-    }
-  }
+  kernels::smallest_of_rows(codes_, smallest_.view(), stream_);
   all_reduce(*grid_->dictionary, smallest_.view(), ReduceOp::kMin, stream_);
-  std::copy_n(smallest_.data(), codes.rows(), batch_.own_values().data);
+  kernels::widen(smallest_.view(), batch_.own_values(), stream_);
   return batch_.total(stream_) / static_cast<double>(config_.batch_tokens);
 }
 
@@ -230,10 +236,11 @@ void Trainer::reconstruct_batch(StepReport& report) {
 }
 
 void Trainer::count_dead(StepReport& report) {
-  dead_.mark(codes_, config_.conventions.fired_by_selection);
+  dead_.mark(codes_, config_.conventions.fired_by_selection, stream_);
   if (grid_->data->size() > 1) all_reduce(*grid_->data, dead_.marks(), ReduceOp::kMax, stream_);
-  dead_.advance(config_.batch_tokens);
-  report.dead_latents = dead_.dead().shape[0];
+  dead_.advance(config_.batch_tokens, stream_);
+  dead_list_ = dead_.list_dead(stream_);
+  report.dead_latents = dead_list_.shape[0];
   grid_->dictionary->all_reduce(&report.dead_latents, 1, Dtype::kI64, ReduceOp::kSum, stream_);
 }
 
@@ -243,7 +250,7 @@ void Trainer::evaluate_auxiliary_loss(StepReport& report) {
                       .centred = exchange_.own(centred_.view()),
                       .reconstruction = reconstruction_.view(),
                       .gradient = gradient_.view(),
-                      .dead_latents = dead_.dead(),
+                      .dead_latents = dead_list_,
                       .dead_of_all_shards = report.dead_latents};
   report.auxiliary = auxiliary_.evaluate(pass, dictionary_, encoder_, stream_);
   if (auxiliary_.multiplied()) encoded_products_ += own_rows_.count * pass.dead_latents.shape[0];
@@ -297,14 +304,13 @@ void Trainer::update(StepReport& report) {
 }
 
 void Trainer::decoder_bias_gradient(const kernels::LatentStepArgs& args, bool first) {
-  Vector<float> total = decoder_bias_gradient_.view();
-  if (first) decoder_bias_gradient_.zero();
+  const Vector<float> total = decoder_bias_gradient_.view();
   const Vector<double> sums = batch_.columns(args.paths[0].output_gradient, stream_);
-  for (int64_t c = 0; c < d_model_; ++c) total.data[c] += static_cast<float>(sums.data[c]);
+  kernels::add_rounded(sums, !first, total, stream_);
   if (!dictionary_.subtract_decoder_bias) return;
   kernels::latent_bias_gradients(args, latent_sums_.view(), stream_);
   sum_.weighted_rows(latent_sums_.view(), dictionary_.encoder.view(), encoder_pull_.view(), stream_);
-  for (int64_t c = 0; c < d_model_; ++c) total.data[c] -= encoder_pull_.data()[c];
+  kernels::subtract(total, encoder_pull_.view(), total, stream_);
 }
 
 void Trainer::reduce_decoder_bias_gradient() {
@@ -332,12 +338,13 @@ void Trainer::calibrate_threshold(ActivationSource& source, int batches) {
 
 double Trainer::orthogonality(const LatentPartition& partition) {
   Memory memory;
-  const int64_t local = dictionary_.slice.count;
+  Stream stream;
+  const HostDictionary host(dictionary_);
   OrthogonalityPenalty penalty(
       memory, d_model_, slices_of(dictionary_.latents, grid_->dictionary->size(), config_.virtual_shards),
       config_.conventions.orthogonality_chunk, *world_->data, *grid_->dictionary);
-  Tensor<float, 2> gradient(memory, "orthogonality", {local, d_model_});
-  return penalty.evaluate(dictionary_.decoder.view(), partition, 0.0f, gradient.view(), stream_);
+  Tensor<float, 2> gradient(memory, "orthogonality", {dictionary_.slice.count, d_model_});
+  return penalty.evaluate(host->decoder.view(), partition, 0.0f, gradient.view(), stream);
 }
 
 }  // namespace orthant::sae

@@ -4,8 +4,9 @@
 // group, encodes with the local latents, selects exactly over all shards (and, for BatchTopK, over the whole
 // batch), sums the reconstruction, and updates each latent in one pass. Everything is a pure function of
 // (config, seed, step), so a checkpoint holds parameters, moments, counters and thresholds and nothing else.
-// Memory is allocated at construction. Every public call is Collective over the world unless it says "local";
-// main thread only.
+// All of it happens on the device of the memory that it is constructed on; the host waits for a few numbers a
+// step. Memory is allocated at construction. Every public call is Collective over the world unless it says
+// "local"; main thread only.
 #pragma once
 
 #include <array>
@@ -30,6 +31,7 @@
 #include "sae/training/latent_optimizer.h"
 #include "sae/training/orthogonality.h"
 #include "sae/training/replica_exchange.h"
+#include "sae/training/row_feed.h"
 #include "sae/training/schedule.h"
 
 namespace orthant::sae {
@@ -99,12 +101,17 @@ class Trainer : public Checkpointable {
   // compared by the penalty.
   [[nodiscard]] int64_t encoded_products() const { return encoded_products_; }
   [[nodiscard]] int64_t compared_pairs() const { return penalty_ ? penalty_->pairs_compared() : 0; }
-  // Local. Seconds spent waiting for rows of the source so far.
-  [[nodiscard]] double source_seconds() const { return source_seconds_; }
+  // Local. Seconds spent in reading rows of the source so far.
+  [[nodiscard]] double source_seconds() const { return feed_.seconds(); }
 
  private:
   void prepare_penalty(Memory& memory);
+  // This rank's part of the batch of a step, among the replica's rows; and where it begins in the samples.
+  [[nodiscard]] Share read_rows() const;
+  [[nodiscard]] int64_t first_sample() const;
   void read_batch(ActivationSource& source);
+  // Of the next step, while the device works on this one.
+  void read_ahead(ActivationSource& source);
   void encode_batch(StepReport& report);
   void reconstruct_batch(StepReport& report);
   void count_dead(StepReport& report);
@@ -113,7 +120,7 @@ class Trainer : public Checkpointable {
   void update(StepReport& report);
   void step_dense(StepReport& report);
   void find_sparsity_weights();
-  void sparsity_gradients(kernels::CodesView codes, Vector<float> value_gradients);
+  void sparsity_gradients(const kernels::CodePath& path);
   [[nodiscard]] kernels::LatentStepArgs step_arguments() const;
   // Sums the gradient of b_dec over the batch from that of the reconstruction and from the encoder's input.
   void decoder_bias_gradient(const kernels::LatentStepArgs& args, bool first);
@@ -138,11 +145,13 @@ class Trainer : public Checkpointable {
   ShardEncoder encoder_;
   BatchTopKEncoder batch_topk_;
   DeadLatents dead_;
+  Vector<const int32_t> dead_list_;  // of this step
   AuxiliaryLoss auxiliary_;
   LatentOptimizer optimizer_;
   std::unique_ptr<OrthogonalityPenalty> penalty_;
   std::optional<LatentPartition> partition_;  // of the penalty
 
+  RowFeed feed_;
   InputScaler scaler_;
   Tensor<float, 2> x_;                // [own rows, d_model] scaled
   Tensor<float, 2> centred_;          // [held rows, d_model]
@@ -161,14 +170,13 @@ class Trainer : public Checkpointable {
   Tensor<float, 2> penalty_gradient_;       // [local_latents, d_model], or [0, d_model]
   bool penalty_active_ = false;             // this step
   Tensor<float, 1> latent_sums_;            // [local_latents]
-  Tensor<double, 1> sparsity_weights_;      // [local_latents] of the dense step
+  Tensor<double, 1> sparsity_weights_;      // [local_latents] of the dense step, where they are not 1
   Tensor<double, 1> block_sparsity_;        // [local_latents] of a block of it
   Tensor<double, 1> latent_sparsity_;       // [local_latents] of the dense step
   Tensor<float, 1> decoder_bias_gradient_;  // [d_model]
   Tensor<float, 1> encoder_pull_;           // [d_model] what b_dec receives through the encoder
   std::array<double, 3> scalars_{};         // threshold, input scale, steps: kept by checkpoints
   int64_t encoded_products_ = 0;
-  double source_seconds_ = 0.0;
 };
 
 }  // namespace orthant::sae

@@ -13,6 +13,17 @@ namespace {
 constexpr int64_t kPresampleRows = 32768;
 enum Scalar { kThreshold, kInputScale, kStep, kScalars };  // what is kept in the tensor "scalars"
 
+// A dictionary on the host that has no latents and scales its input as this one does.
+Dictionary scaling_of(const Dictionary& dictionary, Memory& memory) {
+  Dictionary scaling;
+  scaling.d_model = dictionary.d_model;
+  scaling.input_scaling = dictionary.input_scaling;
+  scaling.input_scale = dictionary.input_scale;
+  scaling.whitening = Whitening(memory, "initialization", dictionary.whitening.d_model());
+  copy_whitening(dictionary.whitening, scaling.whitening);
+  return scaling;
+}
+
 }  // namespace
 
 void Trainer::initialize(ActivationSource& source) {
@@ -25,22 +36,27 @@ void Trainer::initialize(ActivationSource& source) {
         input_scale_of(c.input_scaling, presample(source, kPresampleRows, *world_->data), d_model_);
   }
   if (c.input_scaling == InputScaling::kWhiten) {
-    find_whitening(source, kPresampleRows, *world_->data, dictionary_.whitening);
+    Memory memory;
+    Whitening found(memory, "initialization", d_model_);
+    find_whitening(source, kPresampleRows, *world_->data, found);
+    copy_whitening(found, dictionary_.whitening);
   }
   scaler_.prepare(stream_);
   if (c.decoder_bias_init == DecoderBiasInit::kZero) return;
-  // Every rank reads the whole first batch once, so that all get the same bits.
+  // Every rank reads the whole first batch once, on the host, so that all get the same bits.
   Memory memory;
+  Stream stream;
   Tensor<float, 2> first(memory, "initialization", {config_.batch_tokens, d_model_});
   source.read(Split::kTrain, 0, first.view(), nullptr);
-  InputScaler scaler(memory, "initialization", dictionary_, config_.batch_tokens);
-  scaler.prepare(stream_);
-  scaler.scale(first.view(), stream_);
+  const Dictionary scaling = scaling_of(dictionary_, memory);
+  InputScaler scaler(memory, "initialization", scaling, config_.batch_tokens);
+  scaler.prepare(stream);
+  scaler.scale(first.view(), stream);
   const std::vector<double> point =
       c.decoder_bias_init == DecoderBiasInit::kMean ? mean_row(first.view()) : geometric_median(first.view());
-  for (int64_t i = 0; i < d_model_; ++i) {
-    dictionary_.decoder_bias.data()[i] = static_cast<float>(point[static_cast<size_t>(i)]);
-  }
+  const std::vector<float> bias(point.begin(), point.end());
+  const Vector<float> into = dictionary_.decoder_bias.view();
+  copy_bytes(into.data, into.device, bias.data(), kCpu, into.bytes());
 }
 
 void Trainer::initialize_from(const Dictionary& start) {
@@ -63,13 +79,14 @@ void Trainer::initialize_from(const Dictionary& start) {
   const int64_t first = dictionary_.slice.first - start.slice.first;
   const auto take = [&](auto& into, const auto& from) {
     const auto part = from.view().rows(first, dictionary_.slice.count);
-    copy_bytes(into.data(), kCpu, part.data, kCpu, part.bytes());
+    copy_bytes(into.data(), into.view().device, part.data, part.device, part.bytes());
   };
   take(dictionary_.encoder, start.encoder);
   take(dictionary_.decoder, start.decoder);
   take(dictionary_.encoder_bias, start.encoder_bias);
-  copy_bytes(dictionary_.decoder_bias.data(), kCpu, start.decoder_bias.data(), kCpu,
-             start.decoder_bias.view().bytes());
+  const Vector<const float> bias = start.decoder_bias.view();
+  const Vector<float> own_bias = dictionary_.decoder_bias.view();
+  copy_bytes(own_bias.data, own_bias.device, bias.data, bias.device, bias.bytes());
   dictionary_.threshold = start.threshold;
   dictionary_.input_scale = start.input_scale;
   copy_whitening(start.whitening, dictionary_.whitening);
@@ -82,6 +99,7 @@ std::vector<TensorSlice> Trainer::state() {
   scalars_[kStep] = static_cast<double>(steps_done_);
   const bool first_replica = grid_->data->rank() == 0;
   const bool first_rank = world_->rank() == 0;
+  const Device device = dictionary_.encoder.view().device;
   const auto latents = [&](const char* name, void* data, Dtype dtype, std::vector<int64_t> shape) {
     return TensorSlice{.name = name,
                        .dtype = dtype,
@@ -89,12 +107,17 @@ std::vector<TensorSlice> Trainer::state() {
                        .first_row = dictionary_.slice.first,
                        .rows = dictionary_.slice.count,
                        .data = data,
+                       .device = device,
                        .writes = first_replica};
   };
   const auto replicated = [&](const char* name, void* data, std::vector<int64_t> shape) {
     const int64_t rows = shape[0];
-    return TensorSlice{
-        .name = name, .shape = std::move(shape), .rows = rows, .data = data, .writes = first_rank};
+    return TensorSlice{.name = name,
+                       .shape = std::move(shape),
+                       .rows = rows,
+                       .data = data,
+                       .device = device,
+                       .writes = first_rank};
   };
   std::vector<TensorSlice> slices = {
       latents("encoder", dictionary_.encoder.data(), Dtype::kF32, {dictionary_.latents, d_model_}),

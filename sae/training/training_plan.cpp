@@ -73,9 +73,10 @@ StepTime step_time(const TrainerConfig& config, int64_t d_model, MeshShape mesh,
 
 }  // namespace
 
-TrainerFootprint trainer_footprint(const TrainerConfig& config, int64_t d_model, MeshShape mesh, int rank) {
-  PlannedRank planned = make_planned_rank(mesh, rank);
-  Memory memory = Memory::counting();
+TrainerFootprint trainer_footprint(const TrainerConfig& config, int64_t d_model, MeshShape mesh, int rank,
+                                   Device device) {
+  PlannedRank planned = make_planned_rank(mesh, rank, device);
+  Memory memory = Memory::counting(device);
   Trainer trainer(config, d_model, planned.world, planned.grid, memory);
   return {.segments = memory.segments(),
           .memory_bytes = memory.allocated_bytes(),
@@ -85,7 +86,7 @@ TrainerFootprint trainer_footprint(const TrainerConfig& config, int64_t d_model,
 MeshPlan plan_mesh(const TrainerConfig& config, int64_t d_model, MeshShape mesh, int64_t other_bytes,
                    const DeviceRates& rates) {
   MeshPlan plan{.mesh = mesh, .data_parallel = config.data_parallel};
-  plan.footprint = trainer_footprint(config, d_model, mesh);
+  plan.footprint = trainer_footprint(config, d_model, mesh, 0, {rates.kind, 0});
   plan.fits = plan.footprint.memory_bytes + other_bytes <= rates.capacity_bytes;
   const auto traffic = [&](const StepKind& kind) {
     return predict_step_traffic(config, d_model, mesh, 0, kind);

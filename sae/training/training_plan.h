@@ -21,10 +21,10 @@ struct TrainerFootprint {
   int64_t checkpoint_bytes = 0;  // of all ranks together
 };
 
-// Constructs the trainer of one rank without memory; workspaces are those of omp_get_max_threads() threads.
-// No rank needs more than rank 0.
+// Constructs the trainer of one rank without memory; workspaces on the CPU are those of omp_get_max_threads()
+// threads. No device is needed, and no rank needs more than rank 0.
 [[nodiscard]] TrainerFootprint trainer_footprint(const TrainerConfig& config, int64_t d_model, MeshShape mesh,
-                                                 int rank = 0);
+                                                 int rank = 0, Device device = kCpu);
 
 // Seconds of an average step on one rank. Of `standard` half of all activations are taken to be positive.
 struct StepTime {

@@ -1,5 +1,6 @@
 #include "sae/training/training_result.h"
 
+#include "sae/dictionary/host_dictionary.h"
 #include "sae/measure/neighbour_cosines.h"
 #include "sae/measure/reconstruction_quality.h"
 
@@ -21,7 +22,8 @@ boost::json::object training_result(Trainer& trainer, ActivationSource& source, 
   Stream stream;
   const TrainerConfig& config = trainer.config();
   trainer.calibrate_threshold(source, kCalibrationBatches);
-  const Dictionary& d = trainer.dictionary();
+  const HostDictionary host(trainer.dictionary());
+  const Dictionary& d = *host;
   // A generator has no end; a store without held-out documents is measured on what it was trained on.
   const bool held_out = source.rows(Split::kHoldout) > 0 || source.rows(Split::kTrain) == 0;
   const ReconstructionQuality quality = measure_reconstruction(

@@ -160,6 +160,34 @@ TEST_P(LatentStepKernels, GradientNormsAreThoseOfTheFinishedGradients) {
   }
 }
 
+TEST_P(LatentStepKernels, NormsOfStoredGradientsAreThoseOfTheCpu) {
+  const auto [shape, offset] = GetParam();
+  Tensor<float, 2> encoder = random_matrix(shape.latents, shape.d_model, 11);
+  Tensor<float, 2> decoder = random_matrix(shape.latents, shape.d_model, 12);
+  Tensor<float, 2> bias = random_matrix(1, shape.latents, 13);
+  const auto device_encoder = on_device(encoder, offset), device_decoder = on_device(decoder, offset);
+  const auto device_bias = on_device(bias);
+  for (const bool has_bias : {false, true}) {
+    Tensor<double, 1> expected = testing::make_vector<double>(shape.latents);
+    Stream host;
+    stored_gradient_norms({encoder.view(), decoder.view(), {bias.data(), {has_bias ? shape.latents : 0}}},
+                          expected.view(), host);
+    const std::vector<double> norms = in_every_order([&] {
+      const DeviceArray<double> out(shape.latents);
+      Vector<float> biases = device_bias.vector();
+      if (!has_bias) biases.shape[0] = 0;
+      cuda::stored_gradient_norms(
+          {device_encoder.matrix(shape.d_model), device_decoder.matrix(shape.d_model), biases}, out.vector(),
+          stream_);
+      return out.values();
+    });
+    // f32 sums of a thread's columns.
+    for (size_t i = 0; i < norms.size(); ++i) {
+      EXPECT_NEAR(norms[i], expected.data()[i], 1e-5 * expected.data()[i]) << i;
+    }
+  }
+}
+
 TEST_P(LatentStepKernels, BiasGradientsAreSumsOfValueGradients) {
   const auto [shape, offset] = GetParam();
   const RandomPaths host(shape, 2, 10);

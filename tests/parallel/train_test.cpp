@@ -123,7 +123,7 @@ std::vector<int32_t> selected(Training& training, const sae::TrainerConfig& conf
   scaler.scale(x.view(), stream);
   sae::ShardEncoder encoder(memory, d, rows.count, d.k, 0, *training.grid.dictionary, config.virtual_shards);
   encoder.pack(d, stream);
-  encoder.center(d, x.view(), x.view());
+  encoder.center(d, x.view(), x.view(), stream);
   const bool by_batch = d.architecture == sae::Architecture::kBatchTopK;
   sae::BatchTopKEncoder batch(memory, rows.count, by_batch ? 4 * d.k * rows.count : 0);
   kernels::Codes by_row(memory, rows.count, d.k * rows.count);

@@ -168,7 +168,7 @@ TEST_P(Selection, OfABatchEqualsOneProcess) {
       const Share rows = share_of(kRows, replicas, world.rank() / shards);
       kernels::Codes codes(memory, rows.count, rows.count * slice.count);
       fill_codes(a, kLatents, rows, slice, slice.count, 0.0f, codes.view());
-      BatchSelection selection(memory);
+      BatchSelection selection(memory, rows.count * slice.count);
       const BatchSelected result = selection.select(codes.view(), rows.first, k * kRows, *world.data, stream);
       expect_equal(entries_of(codes.view(), rows.first),
                    selected(a, kLatents, {0, kRows}, k * kRows, 0.0f, rows, slice));

@@ -1,0 +1,94 @@
+#include "kernels/dense/row_moments.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "kernels/dense/rows_cuda.h"
+
+namespace orthant::kernels {
+namespace {
+
+bool is_on_cuda(Device device) {
+  return device.kind == DeviceKind::kCuda;
+}
+
+template <typename T>
+void norms_of_rows(Matrix<const float> matrix, Vector<T> norms) {
+#pragma omp parallel for schedule(static)
+  for (int64_t r = 0; r < matrix.shape[0]; ++r) {
+    const float* const row = matrix.row(r);
+    double squares = 0.0;
+    for (int64_t c = 0; c < matrix.shape[1]; ++c) squares += static_cast<double>(row[c]) * row[c];
+    norms.data[r] = static_cast<T>(std::sqrt(squares));
+  }
+}
+
+void standardize_row(RowStandard standard, std::span<float> row, float& mean, float& deviation) {
+  const double width = static_cast<double>(row.size());
+  double sum = 0.0;
+  if (standard == RowStandard::kLayerNorm) {
+    for (const float value : row) sum += value;
+  }
+  const double center = sum / width;
+  double squares = 0.0;
+  for (const float value : row) squares += (value - center) * (value - center);
+  const double spread = standard == RowStandard::kLayerNorm
+                            ? std::sqrt(squares / std::max(1.0, width - 1.0)) + 1e-5
+                            : std::max(std::sqrt(squares / width), 1e-12);
+  mean = static_cast<float>(center);
+  deviation = static_cast<float>(spread);
+  for (float& value : row) value = (value - mean) / deviation;
+}
+
+}  // namespace
+
+void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream) {
+  require(norms.shape[0] == matrix.shape[0], "norms are [rows]");
+  if (is_on_cuda(matrix.device)) return cuda::row_norms(matrix, norms, stream);
+  norms_of_rows(matrix, norms);
+}
+
+void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream) {
+  require(norms.shape[0] == matrix.shape[0], "norms are [rows]");
+  if (is_on_cuda(matrix.device)) return cuda::row_norms(matrix, norms, stream);
+  norms_of_rows(matrix, norms);
+}
+
+void squared_distances(Matrix<const float> x, Vector<const double> sums, double rows,
+                       Vector<double> distances, Stream& stream) {
+  require(sums.shape[0] == x.shape[1], "sums of distances are [columns]");
+  require(distances.shape[0] == x.shape[0], "distances are [rows]");
+  if (is_on_cuda(x.device)) return cuda::squared_distances(x, sums, rows, distances, stream);
+#pragma omp parallel for
+  for (int64_t r = 0; r < x.shape[0]; ++r) {
+    double squares = 0.0;
+    for (int64_t c = 0; c < x.shape[1]; ++c) {
+      const double centred = x.row(r)[c] - sums.data[c] / rows;
+      squares += centred * centred;
+    }
+    distances.data[r] = squares;
+  }
+}
+
+void standardize_rows(RowStandard standard, Matrix<float> x, Vector<float> mean, Vector<float> deviation,
+                      Stream& stream) {
+  require(mean.shape[0] >= x.shape[0] && deviation.shape[0] >= x.shape[0], "mean and deviation are [rows]");
+  if (is_on_cuda(x.device)) return cuda::standardize_rows(standard, x, mean, deviation, stream);
+#pragma omp parallel for
+  for (int64_t r = 0; r < x.shape[0]; ++r) {
+    standardize_row(standard, {x.row(r), static_cast<size_t>(x.shape[1])}, mean.data[r], deviation.data[r]);
+  }
+}
+
+void restore_rows(Vector<const float> mean, Vector<const float> deviation, Matrix<float> x, Stream& stream) {
+  require(mean.shape[0] >= x.shape[0] && deviation.shape[0] >= x.shape[0], "mean and deviation are [rows]");
+  if (is_on_cuda(x.device)) return cuda::restore_rows(mean, deviation, x, stream);
+#pragma omp parallel for
+  for (int64_t r = 0; r < x.shape[0]; ++r) {
+    float* const row = x.row(r);
+    for (int64_t c = 0; c < x.shape[1]; ++c) row[c] = row[c] * deviation.data[r] + mean.data[r];
+  }
+}
+
+}  // namespace orthant::kernels

@@ -1,0 +1,120 @@
+#include "kernels/dense/row_moments.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/dense/rows_cuda.h"
+#include "tests/emulation/kernel_test.h"
+
+namespace orthant::kernels {
+namespace {
+
+using testing::copy_of;
+using testing::DeviceArray;
+using testing::in_every_order;
+using testing::make_vector;
+using testing::on_device;
+using testing::random_matrix;
+
+constexpr int64_t kRows = 3;
+
+struct Shape {
+  int64_t width;
+  int64_t offset = 0;  // of every f32 array, in elements
+};
+
+// f64 sums of at most 1,100 terms in another order differ by less than this share of the sum of sizes.
+constexpr double kOfSums = 1e-12;
+// One rounding to f32 more or less, where the f64 sums fall on two sides of a tie.
+constexpr double kOfRoundings = 2.0 * testing::kHalfUnit;
+
+class RowMomentKernels : public testing::KernelShapes<Shape> {
+ protected:
+  Stream host_;
+};
+
+TEST_P(RowMomentKernels, NormsAreThoseOfTheCpu) {
+  const auto [width, offset] = GetParam();
+  const Tensor<float, 2> matrix = random_matrix(kRows, width, 1);
+  const auto device_matrix = on_device(matrix, offset);
+  Tensor<double, 1> expected = make_vector<double>(kRows);
+  row_norms(matrix.view(), expected.view(), host_);
+  const auto work = [&] {
+    const DeviceArray<double> norms(kRows);
+    cuda::row_norms(device_matrix.matrix(width), norms.vector(), stream_);
+    return norms.values();
+  };
+  const std::vector<double> found = in_every_order(work);
+  const DeviceArray<float> rounded(kRows);
+  cuda::row_norms(device_matrix.matrix(width), rounded.vector(), stream_);
+  const std::vector<float> narrow = rounded.values();
+  for (int64_t r = 0; r < kRows; ++r) {
+    const double norm = expected.data()[r];
+    EXPECT_NEAR(found[static_cast<size_t>(r)], norm, kOfSums * norm) << r;
+    EXPECT_EQ(narrow[static_cast<size_t>(r)], static_cast<float>(found[static_cast<size_t>(r)])) << r;
+  }
+  if (testing::can_leave_out_barriers() && width > 128) {
+    EXPECT_TRUE(testing::needs_its_barriers(work));
+  }
+}
+
+TEST_P(RowMomentKernels, DistancesAreThoseOfTheCpu) {
+  const auto [width, offset] = GetParam();
+  const Tensor<float, 2> x = random_matrix(kRows, width, 2);
+  Tensor<double, 1> sums = make_vector<double>(width), expected = make_vector<double>(kRows);
+  for (int64_t c = 0; c < width; ++c) sums.data()[c] = 0.1 * static_cast<double>(c % 7);
+  squared_distances(x.view(), sums.view(), 3.0, expected.view(), host_);
+  const auto device_x = on_device(x, offset);
+  const auto device_sums = on_device(sums);
+  const std::vector<double> found = in_every_order([&] {
+    const DeviceArray<double> distances(kRows);
+    cuda::squared_distances(device_x.matrix(width), device_sums.vector(), 3.0, distances.vector(), stream_);
+    return distances.values();
+  });
+  for (int64_t r = 0; r < kRows; ++r) {
+    EXPECT_NEAR(found[static_cast<size_t>(r)], expected.data()[r], kOfSums * expected.data()[r]) << r;
+  }
+}
+
+TEST_P(RowMomentKernels, StandardRowsAreThoseOfTheCpuAndComeBack) {
+  const auto [width, offset] = GetParam();
+  const Tensor<float, 2> x = random_matrix(kRows, width, 3);
+  for (const RowStandard standard : {RowStandard::kLayerNorm, RowStandard::kUnitMeanSquare}) {
+    // A row of one element has no deviation of its own.
+    if (width == 1 && standard == RowStandard::kLayerNorm) continue;
+    Tensor<float, 2> expected = copy_of(x);
+    Tensor<float, 1> mean = make_vector<float>(kRows), deviation = make_vector<float>(kRows);
+    standardize_rows(standard, expected.view(), mean.view(), deviation.view(), host_);
+    const DeviceArray<float> device_mean(kRows), device_deviation(kRows);
+    const auto standardized = [&] {
+      auto rows = on_device(x, offset);
+      cuda::standardize_rows(standard, rows.matrix(width), device_mean.vector(), device_deviation.vector(),
+                             stream_);
+      return rows;
+    };
+    const std::vector<float> found = in_every_order([&] { return standardized().values(); });
+    for (int64_t r = 0; r < kRows; ++r) {
+      EXPECT_NEAR(device_mean.values()[static_cast<size_t>(r)], mean.data()[r], kOfRoundings);
+      EXPECT_NEAR(device_deviation.values()[static_cast<size_t>(r)], deviation.data()[r],
+                  kOfRoundings * deviation.data()[r]);
+    }
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_NEAR(found[i], expected.data()[i], 8.0 * testing::kHalfUnit * (1.0 + std::abs(found[i]))) << i;
+    }
+    const auto rows = standardized();
+    cuda::restore_rows(device_mean.vector(), device_deviation.vector(), rows.matrix(width), stream_);
+    restore_rows(mean.view(), deviation.view(), expected.view(), host_);
+    const std::vector<float> restored = rows.values();
+    for (size_t i = 0; i < restored.size(); ++i) {
+      EXPECT_NEAR(restored[i], expected.data()[i], 8.0 * testing::kHalfUnit * (1.0 + std::abs(restored[i])));
+      EXPECT_NEAR(restored[i], x.data()[i], 1e-5);
+    }
+  }
+}
+
+constexpr Shape kShapes[] = {{1}, {3}, {64}, {64, 1}, {577}, {1100}};
+INSTANTIATE_TEST_SUITE_P(Shapes, RowMomentKernels, ::testing::ValuesIn(kShapes));
+
+}  // namespace
+}  // namespace orthant::kernels
