@@ -8,8 +8,10 @@
 #include "launch/command_line.h"
 #include "launch/precision_choice.h"
 #include "launch/verb.h"
+#include "runtime/comm/self.h"
 #include "runtime/job/run_directory.h"
 #include "runtime/storage/activation_store.h"
+#include "sae/dictionary/dictionary_file.h"
 #include "tests/device/device.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_gguf.h"
@@ -112,6 +114,32 @@ TEST_F(VerbsOnDevice, HarvestsTheRowsOfTheCpu) {
   for (size_t i = 0; i < found.size(); ++i) {
     ASSERT_NEAR(found[i], expected[i], 1e-3 * (1.0 + std::abs(expected[i]))) << i;
   }
+}
+
+TEST_F(VerbsOnDevice, EvaluatesADictionaryAsTheCpuDoes) {
+  Memory memory;
+  Stream stream;
+  sae::Conventions conventions;
+  conventions.architecture = sae::Architecture::kTopK;
+  conventions.latents = 48;
+  conventions.k = 4;
+  sae::Dictionary dictionary = sae::allocate_dictionary(conventions, 24, {0, 48}, memory);
+  sae::initialize_dictionary(dictionary, sae::EncoderInit::kUnitTransposed, 3);
+  sae::write_dictionary_file(dictionary, {}, dir.file("sae.safetensors"), *make_self_communicator(), true,
+                             stream);
+  (void)run({"harvest", "--text=" + text, "--hook=blocks.1.hook_resid_post", "--context=12", "--dtype=f32",
+             "--precision=f32", "--out=" + dir.file("store")},
+            kCpu);
+  const std::vector<std::string> words = {
+      "evaluate",           "--sae=" + dir.file("sae.safetensors"), "--source.store=" + dir.file("store"),
+      "--source.holdout=0", "--source.exclude.positions=-1",        "--precision=f32"};
+  const json::object expected = run(words, kCpu), found = run(words, testing::device());
+  for (const char* const name : {"explained_variance", "l0", "mse", "ce_loss_without_sae", "ce_loss_with_sae",
+                                 "ce_loss_with_ablation", "kl_div_with_sae", "mean_max_cosine"}) {
+    const double value = expected.at(name).to_number<double>();
+    EXPECT_NEAR(found.at(name).to_number<double>(), value, 1e-3 * (1.0 + std::abs(value))) << name;
+  }
+  EXPECT_EQ(found.at("measured_rows"), expected.at("measured_rows"));
 }
 
 }  // namespace
