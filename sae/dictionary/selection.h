@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/codes/select_batch.h"
+#include "kernels/codes/select_rows.h"
 #include "runtime/comm/communicator.h"
 
 namespace orthant::sae {
@@ -38,13 +39,20 @@ class RowSelection {
   [[nodiscard]] const RowSelectionRounds& rounds() const { return rounds_; }
 
  private:
+  [[nodiscard]] int64_t list_unsettled(int64_t rows);
+  Memory* memory_;
   int64_t k_capacity_;
-  Tensor<float, 1> sent_;      // [rows * k]
-  Tensor<float, 1> received_;  // [shards * rows * k]
-  Tensor<float, 1> cutoff_;    // [rows] the k-th largest value of each row
-  Tensor<int64_t, 1> ties_;    // [rows] entries equal to the cutoff that this shard keeps
-  std::vector<float> order_;
-  std::vector<int64_t> unresolved_;
+  int shard_count_;
+  kernels::RowSelectionScratch scratch_;
+  Tensor<float, 1> sent_;          // [rows * k]
+  Tensor<float, 1> received_;      // [shards * rows * k]
+  Tensor<float, 1> cutoff_;        // [rows]
+  Tensor<int64_t, 1> ties_;        // [rows]
+  Tensor<int32_t, 1> settled_;     // [rows] of the first round, then of the second
+  Tensor<int64_t, 1> candidates_;  // [shards] entries of a row
+  Tensor<int64_t, 1> unsettled_;   // [rows] those of a second round
+  std::vector<int32_t> host_settled_;
+  std::vector<int64_t> host_unsettled_;
   RowSelectionRounds rounds_;
 };
 
