@@ -11,55 +11,69 @@ namespace cuda {
 // Entries that a block of threads looks at together.
 inline constexpr int64_t kSelectionSpan = 1024;
 
-// Views of a SelectionScratch.
+// Views of a SelectionScratch. The entries, their keys and the bins lie in one place: none is needed while
+// another is.
 struct SelectionRoom {
   int64_t entries = 0;
   int32_t* latents = nullptr;  // [entries]
   float* values = nullptr;     // [entries]
-  int64_t* keys = nullptr;     // [entries], in the place of both
-  int64_t* places = nullptr;   // [spans] where the entries that each keeps begin
+  int64_t* keys = nullptr;     // [entries]
   int32_t* bins = nullptr;     // [histograms, kMostBins]
-  [[nodiscard]] int64_t spans() const { return spans_of(entries); }
-  [[nodiscard]] int64_t histograms() const { return histograms_of(entries); }
+  int64_t* places = nullptr;   // [spans] where the entries that each keeps begin
+
+  static constexpr int64_t kMostBins = 2048;
 
   // One more than the entries fill: its place is the end of all.
-  [[nodiscard]] static int64_t spans_of(int64_t entries) {
-    return (entries + kSelectionSpan - 1) / kSelectionSpan + 1;
+  [[nodiscard]] static constexpr int64_t spans_of(int64_t entries) { return filled_spans(entries) + 1; }
+  // Enough for a large device.
+  [[nodiscard]] static constexpr int64_t histograms_of(int64_t entries) {
+    const int64_t spans = filled_spans(entries);
+    return spans < 256 ? spans : 256;
   }
-  [[nodiscard]] static int64_t histograms_of(int64_t entries) {
-    constexpr int64_t kEnough = 256;  // for a large device
-    const int64_t spans = spans_of(entries);
-    return spans < kEnough ? spans : kEnough;
+  // Room for all but the places, in keys.
+  [[nodiscard]] static constexpr int64_t keys_of(int64_t entries) {
+    return filled_spans(entries) * kSelectionSpan;
+  }
+
+ private:
+  static constexpr int64_t filled_spans(int64_t entries) {
+    return entries == 0 ? 1 : (entries + kSelectionSpan - 1) / kSelectionSpan;
   }
 };
+static_assert(SelectionRoom::kMostBins * sizeof(int32_t) <= kSelectionSpan * sizeof(int64_t),
+              "the bins of a histogram lie in the place of the keys of a span");
+
+[[nodiscard]] inline SelectionRoom room_in(int64_t entries, int64_t* keys, int64_t* places) {
+  SelectionRoom room;
+  room.entries = entries;
+  room.latents = reinterpret_cast<int32_t*>(keys);
+  room.values = reinterpret_cast<float*>(room.latents + entries);
+  room.keys = keys;
+  room.bins = room.latents;
+  room.places = places;
+  return room;
+}
 
 }  // namespace cuda
 
 class SelectionScratch {
  public:
-  static constexpr int64_t kMostBins = 2048;
+  static constexpr int64_t kMostBins = cuda::SelectionRoom::kMostBins;
 
   SelectionScratch() = default;
   // For codes of at most `entries` of capacity.
   SelectionScratch(Memory& memory, int64_t entries) : entries_(entries) {
     if (memory.device().kind == DeviceKind::kCpu) return;
-    keys_ = Tensor<int64_t, 1>(memory, "selection", {entries});
+    keys_ = Tensor<int64_t, 1>(memory, "selection", {cuda::SelectionRoom::keys_of(entries)});
     places_ = Tensor<int64_t, 1>(memory, "selection", {cuda::SelectionRoom::spans_of(entries)});
-    bins_ =
-        Tensor<int32_t, 1>(memory, "selection", {cuda::SelectionRoom::histograms_of(entries) * kMostBins});
   }
   [[nodiscard]] int64_t entries() const { return entries_; }
-  [[nodiscard]] cuda::SelectionRoom room() {
-    auto* const latents = reinterpret_cast<int32_t*>(keys_.data());
-    return {entries_,     latents,        reinterpret_cast<float*>(latents + entries_),
-            keys_.data(), places_.data(), bins_.data()};
-  }
+  [[nodiscard]] cuda::SelectionRoom room() { return cuda::room_in(entries_, keys_.data(), places_.data()); }
 
  private:
   int64_t entries_ = 0;
   Tensor<int64_t, 1> keys_;
   Tensor<int64_t, 1> places_;
-  Tensor<int32_t, 1> bins_;
 };
 
 }  // namespace orthant::kernels

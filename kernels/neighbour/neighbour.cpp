@@ -11,6 +11,7 @@
 #include "kernels/dense/packed_rows.h"
 #include "kernels/isa/filter.h"
 #include "kernels/isa/isa.h"
+#include "kernels/neighbour/neighbour_cuda.h"
 
 namespace orthant::kernels {
 namespace {
@@ -83,22 +84,36 @@ void offer_pairs(const FilterOps& filter, const float* products, int64_t count, 
   });
 }
 
+bool is_on_cuda(Matrix<const float> rows) {
+  return rows.device.kind == DeviceKind::kCuda;
+}
+
+void require_comparable(const PackedWeights& candidates, TileView tile) {
+  require(candidates.precision() != Precision::kBF16, "neighbours on CUDA are compared in f32");
+  require(candidates.columns() == 0 || tile.shape.elements() > 0, "there is room for a tile of products");
+}
+
 }  // namespace
 
 void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candidates, int64_t candidate_offset,
-                       Vector<const int64_t> excluded, Vector<float> best_value, Vector<int64_t> best_index,
-                       Stream& stream) {
-  nearest_neighbour(queries, candidates, candidate_offset, excluded, best_value, best_index, active_isa(),
-                    stream);
+                       Vector<const int64_t> excluded, ProductTile& tile, Vector<float> best_value,
+                       Vector<int64_t> best_index, Stream& stream) {
+  nearest_neighbour(queries, candidates, candidate_offset, excluded, tile, best_value, best_index,
+                    active_isa(), stream);
 }
 
 void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candidates, int64_t candidate_offset,
-                       Vector<const int64_t> excluded, Vector<float> best_value, Vector<int64_t> best_index,
-                       Isa isa, Stream&) {
+                       Vector<const int64_t> excluded, ProductTile& tile, Vector<float> best_value,
+                       Vector<int64_t> best_index, Isa isa, Stream& stream) {
   const int64_t rows = queries.shape[0];
   require(queries.shape[1] == candidates.depth(), "queries have the depth of the candidates");
   require(excluded.shape[0] == rows && best_value.shape[0] == rows && best_index.shape[0] == rows,
           "excluded and best have one element a query");
+  if (is_on_cuda(queries)) {
+    require_comparable(candidates, tile.view());
+    return cuda::nearest_neighbour(queries, candidates.dense(), candidate_offset, excluded, tile.view(),
+                                   best_value, best_index, stream);
+  }
   const GemmOps& ops = gemm_ops(isa);
   const FilterOps& filter = filter_ops(isa);
   const int64_t block_rows = block_rows_of(rows, omp_get_max_threads(), ops.strip_rows, kMaxBlockRows);
@@ -126,11 +141,16 @@ void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int
 
 void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int64_t band,
                       PairWorkspace& workspace, Vector<float> best_value, Vector<int64_t> best_index, Isa isa,
-                      Stream&) {
+                      Stream& stream) {
   const int64_t n = rows.shape[0];
   require(packed.columns() == n && packed.depth() == rows.shape[1], "the packed rows are the rows");
   require(band >= 0 && band <= n && n <= workspace.rows(), "the band and the workspace fit the rows");
   require(best_value.shape[0] == n && best_index.shape[0] == n, "best has one element a row");
+  if (is_on_cuda(rows)) {
+    require_comparable(packed, workspace.tile());
+    return cuda::nearest_of_pairs(rows, packed.dense(), band, workspace.tile(), best_value, best_index,
+                                  stream);
+  }
   const GemmOps& ops = gemm_ops(isa);
   const FilterOps& filter = filter_ops(isa);
   const int threads = std::min(workspace.threads(), omp_get_max_threads());
@@ -156,10 +176,11 @@ void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int
   }
 }
 
-void unit_rows(Matrix<const float> rows, Matrix<float> unit, Vector<float> norms, Stream&) {
+void unit_rows(Matrix<const float> rows, Matrix<float> unit, Vector<float> norms, Stream& stream) {
   const int64_t d_model = rows.shape[1];
   require(unit.shape == rows.shape && norms.shape[0] == rows.shape[0],
           "unit rows and norms have the shape of the rows");
+  if (is_on_cuda(rows)) return cuda::unit_rows(rows, unit, norms, stream);
 #pragma omp parallel for schedule(static)
   for (int64_t r = 0; r < rows.shape[0]; ++r) {
     constexpr int64_t kLanes = 16;
@@ -177,19 +198,6 @@ void unit_rows(Matrix<const float> rows, Matrix<float> unit, Vector<float> norms
     const double norm = std::sqrt(squares), inverse = 1.0 / std::max(norm, kSmallestNorm);
     norms.data[r] = static_cast<float>(norm);
     for (int64_t i = 0; i < d_model; ++i) to[i] = static_cast<float>(from[i] * inverse);
-  }
-}
-
-void orthogonality_pair_gradient(const float* unit_self, float norm_self, const float* unit_partner,
-                                 float norm_partner, float cosine, float weight, int64_t d_model,
-                                 float* gradient_self, float* gradient_partner) {
-  const float slope = 2.0f * weight * cosine, smallest = static_cast<float>(kSmallestNorm);
-  const float slope_self = slope / std::max(norm_self, smallest);
-  const float slope_partner = slope / std::max(norm_partner, smallest);
-  for (int64_t i = 0; i < d_model; ++i) {
-    const float self = unit_self[i], partner = unit_partner[i];
-    gradient_self[i] += slope_self * (partner - cosine * self);
-    gradient_partner[i] += slope_partner * (self - cosine * partner);
   }
 }
 

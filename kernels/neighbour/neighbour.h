@@ -1,26 +1,32 @@
-// The nearest neighbour of each unit row among others by cosine, and the gradient of the OrtSAE penalty on
-// pairs.
+// The nearest neighbour of each unit row among others by cosine.
 //
 // OrtSAE (arXiv 2509.22033) equations 3 and 4. Ties go to the lowest candidate. No Gram matrix is stored
-// beyond a tile. Bits do not depend on tiles, threads or the instruction set. A NaN never wins. Thread-safe
-// for distinct outputs. Not Collective.
+// beyond a tile. Bits do not depend on tiles, threads or the instruction set; on CUDA products have the bits
+// of kernels/cuda/cuda_blas.h. A NaN never wins. All operands are on one device. Thread-safe for distinct
+// outputs. Not Collective.
 #pragma once
 
 #include "kernels/dense/gemm.h"
 #include "kernels/neighbour/pair_best.h"
+#include "kernels/neighbour/product_tile.h"
 
 namespace orthant::kernels {
 
-// Scratch of nearest_of_pairs(), allocated once and used for every step: each thread's best so far.
+// Scratch of nearest_of_pairs(), allocated once and used for every step: each thread's best so far, or a
+// tile.
 class PairWorkspace {
  public:
-  // Enough for `threads` threads and `rows` rows.
+  // Enough for `rows` rows, and for `threads` threads on the CPU.
   PairWorkspace(Memory& memory, int threads, int64_t rows)
-      : below_(memory, "workspace", {threads, rows}),
-        values_(memory, "workspace", {threads, rows}),
-        indices_(memory, "workspace", {threads, rows}) {}
+      : rows_(rows), tile_(memory, "workspace", rows, rows) {
+    if (memory.device().kind == DeviceKind::kCuda) return;
+    below_ = Tensor<float, 2>(memory, "workspace", {threads, rows});
+    values_ = Tensor<float, 2>(memory, "workspace", {threads, rows});
+    indices_ = Tensor<int64_t, 2>(memory, "workspace", {threads, rows});
+  }
+  [[nodiscard]] int64_t rows() const { return rows_; }
+  [[nodiscard]] TileView tile() { return tile_.view(); }
   [[nodiscard]] int threads() const { return static_cast<int>(values_.shape()[0]); }
-  [[nodiscard]] int64_t rows() const { return values_.shape()[1]; }
   [[nodiscard]] PairBest of_thread(int thread) {
     return {below_.view().row(thread), values_.view().row(thread), indices_.view().row(thread)};
   }
@@ -33,6 +39,8 @@ class PairWorkspace {
   }
 
  private:
+  int64_t rows_;
+  ProductTile tile_;
   Tensor<float, 2> below_;  // [threads, rows] the largest threshold that equal values still pass
   Tensor<float, 2> values_;
   Tensor<int64_t, 2> indices_;
@@ -41,20 +49,21 @@ class PairWorkspace {
 // For each row q of `queries` [n, d]: over the rows j of `candidates` [c, d], except the one numbered
 // excluded[q] (-1: none), the largest dot product and its index. Where best_value is not -infinity on entry,
 // only larger ones (or equal ones with a lower index) replace it, so that candidates may come in pieces.
-// Indices written are candidate_offset + j; excluded[q] is in the same numbering.
+// Indices written are candidate_offset + j; excluded[q] is in the same numbering. On CUDA `tile` is for as
+// many rows and candidates, and the precision f32.
 void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candidates, int64_t candidate_offset,
-                       Vector<const int64_t> excluded, Vector<float> best_value, Vector<int64_t> best_index,
-                       Stream& stream);
+                       Vector<const int64_t> excluded, ProductTile& tile, Vector<float> best_value,
+                       Vector<int64_t> best_index, Stream& stream);
 // In a given instruction set, which the host must support.
 void nearest_neighbour(Matrix<const float> queries, const PackedWeights& candidates, int64_t candidate_offset,
-                       Vector<const int64_t> excluded, Vector<float> best_value, Vector<int64_t> best_index,
-                       Isa isa, Stream& stream);
+                       Vector<const int64_t> excluded, ProductTile& tile, Vector<float> best_value,
+                       Vector<int64_t> best_index, Isa isa, Stream& stream);
 
 // Of each row of `rows` [n, d], the largest dot product with another one and that one's index, over the pairs
 // {i, j} with i < band and i < j: each product serves both rows. `packed` holds the same rows. With band = n
 // it is the nearest neighbour among themselves; a whole cut into bands is the best over the bands, larger
 // values first, then lower indices. -infinity and -1 where a row is in no pair. `best_value`, `best_index`
-// [n]. Threads: OpenMP's, at most those of the workspace.
+// [n]. Threads: OpenMP's, at most those of the workspace. On CUDA the precision is f32.
 void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int64_t band,
                       PairWorkspace& workspace, Vector<float> best_value, Vector<int64_t> best_index,
                       Stream& stream);
@@ -65,12 +74,5 @@ void nearest_of_pairs(Matrix<const float> rows, const PackedWeights& packed, int
 
 // unit[i] = rows[i] / max(|rows[i]|, 1e-8), norms[i] = |rows[i]| (f64 sums).
 void unit_rows(Matrix<const float> rows, Matrix<float> unit, Vector<float> norms, Stream& stream);
-
-// Adds weight * 2 * s * (unit_partner - s * unit_self) / norm_self to gradient_self, and the mirrored term to
-// gradient_partner: both members of a pair receive gradient, as from weight * s^2 with s = cosine. Norms
-// below 1e-8 count as 1e-8. The two gradients must be different rows.
-void orthogonality_pair_gradient(const float* unit_self, float norm_self, const float* unit_partner,
-                                 float norm_partner, float cosine, float weight, int64_t d_model,
-                                 float* gradient_self, float* gradient_partner);
 
 }  // namespace orthant::kernels

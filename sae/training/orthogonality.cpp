@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
-#include <cstring>
 #include <limits>
 #include <utility>
 
-#include "kernels/isa/vector.h"
+#include "kernels/neighbour/pair_gradients.h"
+#include "kernels/transformer/chosen_rows.h"
+#include "runtime/device/buffer.h"
 
 namespace orthant::sae {
 namespace {
@@ -54,6 +54,20 @@ int64_t place_of(int64_t key) {
   return 0xffffffff - (key & 0xffffffff);
 }
 
+// `from` at the front of `into`: the view of it.
+template <typename T>
+Vector<const T> upload(const std::vector<T>& from, Vector<T> into) {
+  require(static_cast<int64_t>(from.size()) <= into.shape[0], "there is room for a list");
+  const Vector<T> front = into.rows(0, static_cast<int64_t>(from.size()));
+  copy_bytes(front.data, front.device, from.data(), kCpu, front.bytes());
+  return front;
+}
+
+bool screens(const Memory& memory, int64_t chunk) {
+  return memory.device().kind == DeviceKind::kCpu && chunk >= kScreenedRows &&
+         kernels::screen_ops(kernels::active_isa()) != nullptr;
+}
+
 }  // namespace
 
 OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std::vector<Share> slices,
@@ -63,7 +77,7 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
       world_(&world),
       shards_(&shards),
       pairs_(memory, omp_get_max_threads(), std::min(chunk, slices_.back().end())) {
-  const Share own = slices_[static_cast<size_t>(shards.rank())];
+  const Share own = own_slice();
   const int64_t latents = slices_.back().end();
   chunk = std::min(chunk, latents);
   unit_ = Tensor<float, 2>(memory, "orthogonality", {own.count, d_model});
@@ -71,7 +85,7 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
   chunk_rows_ = Tensor<float, 2>(memory, "orthogonality", {chunk, d_model});
   const int64_t sent_rows = shards.size() == 1 ? 0 : shards.size() * std::min(own.count, chunk);
   send_ = Tensor<float, 1>(memory, "orthogonality", {sent_rows * d_model});
-  screens_ = kernels::screen_ops(kernels::active_isa()) != nullptr && chunk >= kScreenedRows;
+  screens_ = screens(memory, chunk);
   if (screens_) {
     screen_ = kernels::PairScreen(memory, pairs_.threads(), chunk, d_model);
   } else {
@@ -79,16 +93,26 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
   }
   band_cosine_ = Tensor<float, 1>(memory, "orthogonality", {chunk});
   band_partner_ = Tensor<int64_t, 1>(memory, "orthogonality", {chunk});
-  best_ = Tensor<int64_t, 1>(memory, "orthogonality", {latents});
-  cosine_ = Tensor<float, 1>(memory, "orthogonality", {latents});
-  partner_ = Tensor<int32_t, 1>(memory, "orthogonality", {latents});
+  listed_ = Tensor<int32_t, 1>(memory, "orthogonality", {std::max(sent_rows, chunk)});
+  pair_rows_ = Tensor<int32_t, 1>(memory, "orthogonality", {chunk});
+  pair_offsets_ = Tensor<int64_t, 1>(memory, "orthogonality", {chunk + 1});
+  pair_others_ = Tensor<int32_t, 1>(memory, "orthogonality", {2 * chunk});
+  pair_cosines_ = Tensor<float, 1>(memory, "orthogonality", {2 * chunk});
+  band_cosine_on_host_ = HostCopy(memory.working_device(), band_cosine_.view().bytes());
+  band_partner_on_host_ = HostCopy(memory.working_device(), band_partner_.view().bytes());
+  best_.resize(static_cast<size_t>(latents));
+  cosine_.resize(static_cast<size_t>(latents));
+  partner_.resize(static_cast<size_t>(latents));
   bands_.resize(static_cast<size_t>(world.size()));
   send_counts_.resize(static_cast<size_t>(shards.size()));
   receive_counts_.resize(static_cast<size_t>(shards.size()));
   needed_.resize(static_cast<size_t>(chunk));
   row_of_place_.resize(static_cast<size_t>(chunk));
-  seeker_offsets_.reserve(static_cast<size_t>(chunk + 1));
-  seekers_.resize(static_cast<size_t>(chunk));
+  host_listed_.reserve(static_cast<size_t>(listed_.shape()[0]));
+  host_pair_rows_.reserve(static_cast<size_t>(chunk));
+  host_pair_offsets_.reserve(static_cast<size_t>(chunk + 1));
+  host_pair_others_.reserve(static_cast<size_t>(2 * chunk));
+  host_pair_cosines_.reserve(static_cast<size_t>(2 * chunk));
 }
 
 Share OrthogonalityPenalty::own_part(std::span<const int32_t> chunk, int shard) const {
@@ -108,14 +132,14 @@ double OrthogonalityPenalty::evaluate(Matrix<const float> decoder, const LatentP
     const Share place = partition.place(c);
     double squares = 0.0;
     for (int64_t p = place.first; p < place.end(); ++p) {
-      const double cosine = cosine_.data()[p];
+      const double cosine = cosine_[static_cast<size_t>(p)];
       squares += cosine * cosine;
     }
     penalty += squares / static_cast<double>(place.count) / static_cast<double>(partition.chunks());
   }
   for (int64_t c = 0; c < partition.chunks(); ++c) {
     gather_partners(partition, c, stream);
-    store_gradients(partition, c, weight, gradient);
+    store_gradients(partition, c, weight, gradient, stream);
   }
   return penalty;
 }
@@ -151,17 +175,18 @@ void OrthogonalityPenalty::find_partners(const LatentPartition& partition, Strea
   }
   const std::vector<Band>& own = bands_[static_cast<size_t>(world_->rank())];
   pairs_compared_ = 0;
-  std::fill_n(best_.data(), partition.latents(), kNoPartner);
+  std::fill(best_.begin(), best_.end(), kNoPartner);
   for (size_t round = 0; round < rounds; ++round) {
     gather_band_rows(partition, round, stream);
     if (round < own.size()) search_band(partition, own[round], stream);
   }
-  if (world_->size() > 1) all_reduce(*world_, best_.view(), ReduceOp::kMax, stream);
-  for (int64_t p = 0; p < partition.latents(); ++p) {
-    const int64_t best = best_.data()[p];
-    const bool alone = best == kNoPartner;  // a chunk of one latent has no neighbour
-    cosine_.data()[p] = alone ? 0.0f : cosine_of(best);
-    partner_.data()[p] = alone ? -1 : static_cast<int32_t>(place_of(best));
+  if (world_->size() > 1) {
+    world_->all_reduce(best_.data(), partition.latents(), Dtype::kI64, ReduceOp::kMax, stream);
+  }
+  for (size_t p = 0; p < best_.size(); ++p) {
+    const bool alone = best_[p] == kNoPartner;  // a chunk of one latent has no neighbour
+    cosine_[p] = alone ? 0.0f : cosine_of(best_[p]);
+    partner_[p] = alone ? -1 : static_cast<int32_t>(place_of(best_[p]));
   }
 }
 
@@ -178,19 +203,25 @@ void OrthogonalityPenalty::search_band(const LatentPartition& partition, const B
     packed_.pack(rows, stream);
     kernels::nearest_of_pairs(rows, packed_, band.rows.count, pairs_, cosines, partners, stream);
   }
+  const Vector<const float> found_cosines = band_cosine_on_host_.of(cosines);
+  const Vector<const int64_t> found_partners = band_partner_on_host_.of(partners);
   int64_t* const best = best_.data() + places.first + skipped;
   for (int64_t i = 0; i < count; ++i) {
-    if (band_partner_.data()[i] < 0) continue;
-    best[i] = key_of(band_cosine_.data()[i], skipped + band_partner_.data()[i]);
+    if (found_partners.data[i] < 0) continue;
+    best[i] = key_of(found_cosines.data[i], skipped + found_partners.data[i]);
   }
   pairs_compared_ += pairs_before(band.rows.end(), places.count) - pairs_before(skipped, places.count);
+}
+
+// The own unit rows that host_listed_ names, one after the other.
+void OrthogonalityPenalty::gather_listed(float* into, Stream& stream) {
+  const Vector<const int32_t> listed = upload(host_listed_, listed_.view());
+  kernels::gather_rows(unit_.view(), listed, {into, {listed.shape[0], d_model_}, listed.device}, stream);
 }
 
 // Brings the rows of this rank's band of the round and all rows after them into chunk_rows_, in the chunk's
 // order.
 void OrthogonalityPenalty::gather_band_rows(const LatentPartition& partition, size_t round, Stream& stream) {
-  const auto row_bytes = static_cast<size_t>(d_model_) * sizeof(float);
-  const int64_t first = slices_[static_cast<size_t>(shards_->rank())].first;
   // Ranks of this rank's dictionary group are consecutive in the world.
   const int group_start = world_->rank() - shards_->rank();
   const auto wanted_by = [&](int rank) {
@@ -198,24 +229,23 @@ void OrthogonalityPenalty::gather_band_rows(const LatentPartition& partition, si
     if (round >= bands.size()) return std::span<const int32_t>{};
     return partition.chunk(bands[round].chunk).subspan(static_cast<size_t>(bands[round].rows.first));
   };
-  float* into = shards_->size() == 1 ? chunk_rows_.data() : send_.data();
+  host_listed_.clear();
   for (int peer = 0; peer < shards_->size(); ++peer) {
     const std::span<const int32_t> wanted = wanted_by(group_start + peer);
     const Share part = own_part(wanted, shards_->rank());
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < part.count; ++i) {
-      const int32_t latent = wanted[static_cast<size_t>(part.first + i)];
-      std::memcpy(into + i * d_model_, unit_.view().row(latent - first), row_bytes);
+    for (int64_t i = part.first; i < part.end(); ++i) {
+      host_listed_.push_back(wanted[static_cast<size_t>(i)] - static_cast<int32_t>(own_slice().first));
     }
     send_counts_[static_cast<size_t>(peer)] = part.count * d_model_;
-    into += part.count * d_model_;
   }
+  gather_listed(shards_->size() == 1 ? chunk_rows_.data() : send_.data(), stream);
   if (shards_->size() == 1) return;
   for (int peer = 0; peer < shards_->size(); ++peer) {
     const Share part = own_part(wanted_by(world_->rank()), peer);
     receive_counts_[static_cast<size_t>(peer)] = part.count * d_model_;
   }
   shards_->all_to_all(send_.data(), send_counts_, chunk_rows_.data(), receive_counts_, Dtype::kF32, stream);
+  shards_->wait(stream);
 }
 
 // Marks in needed_ the places of other shards that the gradients of `shard` touch.
@@ -236,26 +266,23 @@ void OrthogonalityPenalty::find_needed(std::span<const int32_t> members, const i
 void OrthogonalityPenalty::gather_partners(const LatentPartition& partition, int64_t chunk, Stream& stream) {
   const std::span<const int32_t> members = partition.chunk(chunk);
   const int32_t* partner = partner_.data() + partition.place(chunk).first;
-  const auto row_bytes = static_cast<size_t>(d_model_) * sizeof(float);
-  const int64_t first = slices_[static_cast<size_t>(shards_->rank())].first;
   std::fill(row_of_place_.begin(), row_of_place_.end(), -1);
   if (shards_->size() == 1) return;
 
-  float* into = send_.data();
   const Share own = own_part(members, shards_->rank());
+  host_listed_.clear();
   for (int peer = 0; peer < shards_->size(); ++peer) {
-    int64_t sent = 0;
+    const size_t before = host_listed_.size();
     if (peer != shards_->rank()) {
       find_needed(members, partner, peer);
       for (int64_t p = own.first; p < own.end(); ++p) {
         if (needed_[static_cast<size_t>(p)] == 0) continue;
-        std::memcpy(into, unit_.view().row(members[static_cast<size_t>(p)] - first), row_bytes);
-        into += d_model_;
-        sent += d_model_;
+        host_listed_.push_back(members[static_cast<size_t>(p)] - static_cast<int32_t>(own_slice().first));
       }
     }
-    send_counts_[static_cast<size_t>(peer)] = sent;
+    send_counts_[static_cast<size_t>(peer)] = static_cast<int64_t>(host_listed_.size() - before) * d_model_;
   }
+  gather_listed(send_.data(), stream);
   find_needed(members, partner, shards_->rank());
   int64_t received = 0;
   for (int peer = 0; peer < shards_->size(); ++peer) {
@@ -267,62 +294,58 @@ void OrthogonalityPenalty::gather_partners(const LatentPartition& partition, int
     receive_counts_[static_cast<size_t>(peer)] = (received - before) * d_model_;
   }
   shards_->all_to_all(send_.data(), send_counts_, chunk_rows_.data(), receive_counts_, Dtype::kF32, stream);
+  shards_->wait(stream);
 }
 
-// Of each own place of a chunk, those whose nearest neighbour it is, ascending.
-void OrthogonalityPenalty::list_seekers(std::span<const int32_t> partner, Share own) {
-  seeker_offsets_.assign(static_cast<size_t>(own.count + 1), 0);
+// The pairs of each own latent of a chunk: with its nearest neighbour, then with those whose nearest
+// neighbour it is, ascending.
+void OrthogonalityPenalty::list_pairs(std::span<const int32_t> members, const int32_t* partner,
+                                      const float* cosine) {
+  const auto count = static_cast<int64_t>(members.size());
+  const auto first_latent = static_cast<int32_t>(own_slice().first);
+  const Share own = own_part(members, shards_->rank());
+  const auto inside = [&](int64_t place) { return place >= own.first && place < own.end(); };
+  const auto row_of = [&](int64_t place) {
+    if (inside(place)) return members[static_cast<size_t>(place)] - first_latent;
+    return ~static_cast<int32_t>(row_of_place_[static_cast<size_t>(place)]);
+  };
+  host_pair_rows_.clear();
+  host_pair_offsets_.assign(static_cast<size_t>(own.count + 1), 0);
   // Own place i counts, then places, at cursors[i + 1]; having placed all, that is where i + 1 begins.
-  int64_t* const cursors = seeker_offsets_.data() + 1;
-  const auto inside = [&](int32_t place) { return place >= own.first && place < own.end(); };
-  for (const int32_t place : partner) {
-    if (inside(place)) ++cursors[place - own.first];
+  int64_t* const cursors = host_pair_offsets_.data() + 1;
+  for (int64_t p = 0; p < count; ++p) {
+    if (partner[p] >= 0 && inside(p)) ++cursors[p - own.first];
+    if (inside(partner[p])) ++cursors[partner[p] - own.first];
   }
   int64_t total = 0;
   for (int64_t i = 0; i < own.count; ++i) total += std::exchange(cursors[i], total);
-  for (size_t p = 0; p < partner.size(); ++p) {
-    if (!inside(partner[p])) continue;
-    seekers_[static_cast<size_t>(cursors[partner[p] - own.first]++)] = static_cast<int64_t>(p);
+  host_pair_others_.resize(static_cast<size_t>(total));
+  host_pair_cosines_.resize(static_cast<size_t>(total));
+  const auto place_pair = [&](int64_t of, int64_t other, float s) {
+    const auto at = static_cast<size_t>(cursors[of - own.first]++);
+    host_pair_others_[at] = row_of(other);
+    host_pair_cosines_[at] = s;
+  };
+  for (int64_t p = own.first; p < own.end(); ++p) {
+    host_pair_rows_.push_back(members[static_cast<size_t>(p)] - first_latent);
+    if (partner[p] >= 0) place_pair(p, partner[p], cosine[p]);
+  }
+  for (int64_t p = 0; p < count; ++p) {
+    if (inside(partner[p])) place_pair(partner[p], p, cosine[p]);
   }
 }
 
 void OrthogonalityPenalty::store_gradients(const LatentPartition& partition, int64_t chunk, float weight,
-                                           Matrix<float> gradient) {
+                                           Matrix<float> gradient, Stream& stream) {
   const std::span<const int32_t> members = partition.chunk(chunk);
   const Share place = partition.place(chunk);
-  const int32_t* partner = partner_.data() + place.first;
-  const float* cosine = cosine_.data() + place.first;
-  const Share own = own_part(members, shards_->rank());
-  const int64_t first = slices_[static_cast<size_t>(shards_->rank())].first;
   const double share = static_cast<double>(weight) * 2.0 / static_cast<double>(partition.chunks()) /
                        static_cast<double>(members.size());
-  list_seekers({partner, members.size()}, own);
-  const auto unit_row = [&](int64_t p) -> const float* {
-    if (p >= own.first && p < own.end()) return unit_.view().row(members[static_cast<size_t>(p)] - first);
-    return chunk_rows_.view().row(row_of_place_[static_cast<size_t>(p)]);
-  };
-  const kernels::VectorOps& ops = kernels::vector_ops();
-#pragma omp parallel for schedule(dynamic, 16)
-  for (int64_t i = 0; i < own.count; ++i) {
-    const int64_t p = own.first + i;
-    const int64_t local = members[static_cast<size_t>(p)] - first;
-    float* row = gradient.row(local);
-    std::fill_n(row, d_model_, 0.0f);
-    const double scale = share / std::max(static_cast<double>(norms_.data()[local]), 1e-8);
-    // d s / d d_self = (u_other - s u_self) / |d_self|, once as the seeker and once for each seeker of it.
-    double along = 0.0;
-    const auto add_pair = [&](const float* other, double s) {
-      ops.axpy(static_cast<float>(scale * s), other, row, d_model_);
-      along += scale * s * s;
-    };
-    if (partner[p] >= 0) add_pair(unit_row(partner[p]), cosine[p]);
-    for (int64_t q = seeker_offsets_[static_cast<size_t>(i)]; q < seeker_offsets_[static_cast<size_t>(i + 1)];
-         ++q) {
-      const int64_t seeker = seekers_[static_cast<size_t>(q)];
-      add_pair(unit_row(seeker), cosine[seeker]);
-    }
-    ops.axpy(static_cast<float>(-along), unit_row(p), row, d_model_);
-  }
+  list_pairs(members, partner_.data() + place.first, cosine_.data() + place.first);
+  const kernels::PairList pairs{
+      upload(host_pair_rows_, pair_rows_.view()), upload(host_pair_offsets_, pair_offsets_.view()),
+      upload(host_pair_others_, pair_others_.view()), upload(host_pair_cosines_, pair_cosines_.view())};
+  kernels::pair_gradients(unit_.view(), norms_.view(), chunk_rows_.view(), pairs, share, gradient, stream);
 }
 
 }  // namespace orthant::sae

@@ -15,6 +15,7 @@
 #include "kernels/neighbour/neighbour.h"
 #include "kernels/neighbour/pair_screen.h"
 #include "runtime/comm/communicator.h"
+#include "runtime/device/host_copy.h"
 #include "sae/dictionary/dictionary.h"
 #include "sae/training/latent_partition.h"
 
@@ -49,9 +50,12 @@ class OrthogonalityPenalty {
   void gather_band_rows(const LatentPartition& partition, size_t round, Stream& stream);
   void gather_partners(const LatentPartition& partition, int64_t chunk, Stream& stream);
   void find_needed(std::span<const int32_t> members, const int32_t* partner, int shard);
-  void list_seekers(std::span<const int32_t> partner, Share own);
-  void store_gradients(const LatentPartition& partition, int64_t chunk, float weight, Matrix<float> gradient);
+  void gather_listed(float* into, Stream& stream);
+  void list_pairs(std::span<const int32_t> members, const int32_t* partner, const float* cosine);
+  void store_gradients(const LatentPartition& partition, int64_t chunk, float weight, Matrix<float> gradient,
+                       Stream& stream);
   [[nodiscard]] Share own_part(std::span<const int32_t> chunk, int shard) const;
+  [[nodiscard]] Share own_slice() const { return slices_[static_cast<size_t>(shards_->rank())]; }
 
   int64_t d_model_;
   std::vector<Share> slices_;
@@ -67,17 +71,27 @@ class OrthogonalityPenalty {
   kernels::PairWorkspace pairs_;
   Tensor<float, 1> band_cosine_;     // [chunk]
   Tensor<int64_t, 1> band_partner_;  // [chunk]
-  Tensor<int64_t, 1> best_;          // [latents] by place in the partition: cosine and partner, ordered
-  Tensor<float, 1> cosine_;          // [latents] by place
-  Tensor<int32_t, 1> partner_;       // [latents] by place: the place of the nearest neighbour in its chunk
-  // Exchanges and lists of a step reuse this room.
+  Tensor<int32_t, 1> listed_;        // [sent rows of an exchange, or chunk] own rows to gather
+  Tensor<int32_t, 1> pair_rows_;     // as PairList: [chunk]
+  Tensor<int64_t, 1> pair_offsets_;  // [chunk + 1]
+  Tensor<int32_t, 1> pair_others_;   // [2 * chunk]
+  Tensor<float, 1> pair_cosines_;    // [2 * chunk]
+  // Of the host. Exchanges and lists of a step reuse this room.
+  HostCopy band_cosine_on_host_;
+  HostCopy band_partner_on_host_;
+  std::vector<int64_t> best_;     // [latents] by place in the partition: cosine and partner, ordered
+  std::vector<float> cosine_;     // [latents] by place
+  std::vector<int32_t> partner_;  // [latents] by place: the place of the nearest neighbour in its chunk
   std::vector<std::vector<Band>> bands_;  // [world] of each rank
   std::vector<int64_t> send_counts_;      // [shards]
   std::vector<int64_t> receive_counts_;   // [shards]
   std::vector<char> needed_;              // [chunk] whether a shard's gradients touch this row of another
   std::vector<int64_t> row_of_place_;     // [chunk] row in chunk_rows_ of a place of the chunk, or -1
-  std::vector<int64_t> seeker_offsets_;   // [own latents of the chunk + 1]
-  std::vector<int64_t> seekers_;  // [chunk] places whose nearest neighbour is an own latent, by that one
+  std::vector<int32_t> host_listed_;
+  std::vector<int32_t> host_pair_rows_;
+  std::vector<int64_t> host_pair_offsets_;
+  std::vector<int32_t> host_pair_others_;
+  std::vector<float> host_pair_cosines_;
   int64_t pairs_compared_ = 0;
 };
 

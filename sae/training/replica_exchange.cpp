@@ -1,8 +1,20 @@
 #include "sae/training/replica_exchange.h"
 
+#include "kernels/codes/row_lengths.h"
 #include "runtime/core/error.h"
+#include "runtime/device/buffer.h"
 
 namespace orthant::sae {
+namespace {
+
+// One element, on the host.
+int64_t at(Vector<const int64_t> vector, int64_t index) {
+  int64_t value = 0;
+  copy_bytes(&value, kCpu, vector.data + index, vector.device, sizeof value);
+  return value;
+}
+
+}  // namespace
 
 std::span<const int64_t> ReplicaExchange::row_counts(int64_t width) {
   for (int r = 0; r < replicas_->size(); ++r) {
@@ -29,19 +41,18 @@ ReplicaExchange::GatheredCodes ReplicaExchange::gather_codes(kernels::CodesView 
   if (replicas_->size() == 1) return {own, own_gradients};
   // Lengths of the rows first; their sums are the offsets and the counts of what follows.
   const Share rows = own_rows();
-  int64_t* offsets = all.row_offsets.data;
-  for (int64_t r = 0; r < rows.count; ++r) {
-    offsets[1 + rows.first + r] = own.row_offsets.data[r + 1] - own.row_offsets.data[r];
-  }
-  replicas_->all_gather_uneven(offsets + 1 + rows.first, offsets + 1, row_counts(1), Dtype::kI64, stream);
-  offsets[0] = 0;
-  for (int64_t r = 0; r < rows_; ++r) offsets[r + 1] += offsets[r];
-  require(offsets[rows_] <= all.capacity(), "the codes of all replicas fit");
+  const Vector<int64_t> offsets = all.row_offsets.rows(0, rows_ + 1);
+  const Vector<int64_t> lengths = offsets.rows(1, rows_);
+  kernels::row_lengths(own.row_offsets, lengths.rows(rows.first, rows.count), stream);
+  replicas_->all_gather_uneven(lengths.row(rows.first), lengths.data, row_counts(1), Dtype::kI64, stream);
+  kernels::lengths_to_offsets(offsets, stream);
+  replicas_->wait(stream);
+  require(at(offsets, rows_) <= all.capacity(), "the codes of all replicas fit");
   for (int q = 0; q < replicas_->size(); ++q) {
     const Share share = share_of(rows_, replicas_->size(), q);
-    counts_[static_cast<size_t>(q)] = offsets[share.end()] - offsets[share.first];
+    counts_[static_cast<size_t>(q)] = at(offsets, share.end()) - at(offsets, share.first);
   }
-  const int64_t first = own.row_offsets.data[0];
+  const int64_t first = at(own.row_offsets, 0);
   replicas_->all_gather_uneven(own.latents.data + first, all.latents.data, counts_, Dtype::kI32, stream);
   replicas_->all_gather_uneven(own.values.data + first, all.values.data, counts_, Dtype::kF32, stream);
   replicas_->all_gather_uneven(own_gradients.data + first, all_gradients.data, counts_, Dtype::kF32, stream);

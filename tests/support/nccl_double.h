@@ -4,18 +4,22 @@
 // As strict as the libraries: a call that returns at once is "in progress" for some polls, a stream does its
 // work in order and only when the peers have come, nothing of a group is done before the group ends, a sum of
 // floats is formed in an order of its own. What a caller may not do is noted in faults(). All under one lock.
+// With a device whose work is done when it is put on a stream, so are these calls.
 #pragma once
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,9 +28,17 @@
 
 namespace orthant::testing {
 
+// A device of which the libraries' memory is not a part.
+struct DoubledDevice {
+  std::function<bool(const void* data)> holds;
+  // Does `task`, which touches the memory of the device.
+  std::function<void(const std::function<void()>& task)> work;
+};
+
 class NcclDouble {
  public:
-  explicit NcclDouble(int ranks) : streams_(static_cast<size_t>(ranks)), groups_of_calls_(streams_.size()) {}
+  explicit NcclDouble(int ranks, DoubledDevice device = {})
+      : streams_(static_cast<size_t>(ranks)), groups_of_calls_(streams_.size()), device_(std::move(device)) {}
 
   // The table of one rank. The double outlives it, and any thread that a test leaves inside one of its calls.
   [[nodiscard]] NcclApi api(int rank);
@@ -116,6 +128,27 @@ class NcclDouble {
 
   // All that can be done on any stream.
   void advance() {
+    const auto idles = [](const Stream& each) { return each.tasks.empty(); };
+    if (!device_.work || std::all_of(streams_.begin(), streams_.end(), idles)) return advance_streams();
+    device_.work([this] { advance_streams(); });
+  }
+
+  // Nothing is left on the stream of a rank whose device does everything at once.
+  void finish(int rank) {
+    if (!device_.work) return;
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (std::chrono::steady_clock::now() < give_up) {
+      {
+        const Lock lock(mutex_);
+        advance();
+        if (stream(rank).tasks.empty()) return;
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+    throw std::runtime_error("a rank has not come to an operation of the double");
+  }
+
+  void advance_streams() {
     for (bool moved = true; moved;) {
       moved = false;
       for (Stream& each : streams_) {
@@ -156,7 +189,8 @@ class NcclDouble {
   std::vector<Stream> streams_;
   using CallGroup = std::vector<std::unique_ptr<Call>>;
   std::vector<std::unique_ptr<CallGroup>> groups_of_calls_;  // that a rank has begun
-  std::map<std::string, Group> groups_;                      // by id
+  DoubledDevice device_;
+  std::map<std::string, Group> groups_;  // by id
   std::vector<std::unique_ptr<Group>> split_groups_;
   std::vector<std::unique_ptr<Comm>> comms_;
   std::map<const std::byte*, std::vector<std::byte>> memory_;
@@ -419,8 +453,12 @@ inline void NcclDouble::add_lifecycle(NcclApi& api, int rank) {
     return NcclStatus::kSuccess;
   };
   api.group_end = [this, rank] {
-    const Lock lock(mutex_);
-    return end_group(rank);
+    const NcclStatus status = [&] {
+      const Lock lock(mutex_);
+      return end_group(rank);
+    }();
+    finish(rank);
+    return status;
   };
 }
 
@@ -471,6 +509,7 @@ inline void NcclDouble::add_device(NcclApi& api, int rank) {
   api.device_count = [] { return 1; };
   api.set_device = [](int) {};
   api.is_device_memory = [this](const void* data) {
+    if (device_.holds && device_.holds(data)) return true;
     const Lock lock(mutex_);
     const auto* const byte = static_cast<const std::byte*>(data);
     const auto after = memory_.upper_bound(byte);
@@ -490,11 +529,14 @@ inline void NcclDouble::add_device(NcclApi& api, int rank) {
     memory_.erase(static_cast<const std::byte*>(data));
   };
   api.copy = [this, rank](void* into, const void* from, int64_t bytes, void*) {
-    const Lock lock(mutex_);
-    put(rank, [=] {
-      std::memcpy(into, from, static_cast<size_t>(bytes));
-      return true;
-    });
+    {
+      const Lock lock(mutex_);
+      put(rank, [=] {
+        std::memcpy(into, from, static_cast<size_t>(bytes));
+        return true;
+      });
+    }
+    finish(rank);
   };
   api.create_event = [this, rank](int) -> void* {
     const Lock lock(mutex_);
@@ -518,11 +560,14 @@ inline void NcclDouble::add_device(NcclApi& api, int rank) {
   };
   api.reduce_in_order = [this, rank](std::span<const void* const> parts, void* into, int64_t elements,
                                      Dtype dtype, ReduceOp op, void*) {
-    const Lock lock(mutex_);
-    put(rank, [=, all = std::vector<const void*>(parts.begin(), parts.end())] {
-      reduce_in_order(all, into, elements, dtype, op);
-      return true;
-    });
+    {
+      const Lock lock(mutex_);
+      put(rank, [=, all = std::vector<const void*>(parts.begin(), parts.end())] {
+        reduce_in_order(all, into, elements, dtype, op);
+        return true;
+      });
+    }
+    finish(rank);
   };
 }
 

@@ -197,8 +197,9 @@ TEST(NeighbourBf16, ComparesRoundedRows) {
     const std::vector<int64_t> excluded(static_cast<size_t>(from.rows), -1);
     std::vector<float> values(excluded.size(), -std::numeric_limits<float>::infinity());
     std::vector<int64_t> indices(excluded.size(), -1);
-    nearest_neighbour(from.view(), packed, 0, {excluded.data(), {from.rows}}, {values.data(), {from.rows}},
-                      {indices.data(), {from.rows}}, stream);
+    kernels::ProductTile tile(memory, "tile", from.rows, to.rows);
+    nearest_neighbour(from.view(), packed, 0, {excluded.data(), {from.rows}}, tile,
+                      {values.data(), {from.rows}}, {indices.data(), {from.rows}}, stream);
     return values;
   };
   EXPECT_TRUE(same_bits(largest(queries, candidates, Precision::kBF16),

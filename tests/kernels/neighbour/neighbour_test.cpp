@@ -52,7 +52,8 @@ void search(const HostMatrix& queries, const HostMatrix& candidates, int64_t fir
   Stream stream;
   PackedWeights packed(memory, "candidates", count, candidates.columns);
   packed.pack(candidates.view().rows(first, count), stream);
-  kernels::nearest_neighbour(queries.view(), packed, first, {excluded.data(), {queries.rows}},
+  kernels::ProductTile tile(memory, "tile", queries.rows, count);
+  kernels::nearest_neighbour(queries.view(), packed, first, {excluded.data(), {queries.rows}}, tile,
                              {found.values.data(), {queries.rows}}, {found.indices.data(), {queries.rows}},
                              isa, stream);
 }
@@ -295,79 +296,6 @@ TEST(UnitRows, HaveUnitNormAndTheNormsOfTheRows) {
     }
     EXPECT_NEAR(norms[static_cast<size_t>(r)], std::sqrt(squares), 1e-7 * std::sqrt(squares));
     EXPECT_NEAR(unit_squares, r == 2 ? 0.0 : 1.0, 1e-6);
-  }
-}
-
-struct PairGradient {
-  std::vector<float> self, partner;
-  float cosine;
-};
-
-PairGradient pair_gradient(const HostMatrix& pair, float weight) {
-  const int64_t d = pair.columns;
-  HostMatrix units(2, d);
-  std::vector<float> norms(2);
-  Stream stream;
-  kernels::unit_rows(pair.view(), units.view(), {norms.data(), {2}}, stream);
-  Neighbours found(2);
-  search(units, units, 0, 2, {0, 1}, found);
-  PairGradient result{std::vector<float>(static_cast<size_t>(d)), std::vector<float>(static_cast<size_t>(d)),
-                      found.values[0]};
-  kernels::orthogonality_pair_gradient(units.view().row(0), norms[0], units.view().row(1), norms[1],
-                                       found.values[0], weight, d, result.self.data(), result.partner.data());
-  return result;
-}
-
-TEST(OrthogonalityPairGradient, VanishesForIdenticalRows) {
-  HostMatrix pair = random_matrix(2, 64, 28);
-  std::copy_n(pair.values.begin(), 64, pair.values.begin() + 64);
-  const PairGradient gradient = pair_gradient(pair, 1.0f);
-  EXPECT_NEAR(gradient.cosine, 1.0f, 1e-6);
-  for (const float value : gradient.self) EXPECT_NEAR(value, 0.0f, 1e-6);
-  for (const float value : gradient.partner) EXPECT_NEAR(value, 0.0f, 1e-6);
-}
-
-// Alone in a chunk of two unit rows at angle t, L = (1/2) sum of cos^2 t over both = cos^2 t, dL/dt = -sin
-// 2t.
-TEST(OrthogonalityPairGradient, OfTwoUnitRowsIsMinusTheSineOfTwiceTheAngle) {
-  for (const float t : {0.2f, 0.7f, 1.3f, 2.0f, 3.0f}) {
-    HostMatrix pair(2, 2);
-    pair.at(0, 0) = 1.0f;
-    pair.at(1, 0) = std::cos(t);
-    pair.at(1, 1) = std::sin(t);
-    // Each row is the partner of the other: both terms have weight 1/2, so the pair has weight 1.
-    const PairGradient gradient = pair_gradient(pair, 1.0f);
-    EXPECT_NEAR(gradient.cosine * gradient.cosine, std::cos(t) * std::cos(t), 1e-6);
-    const double along = gradient.partner[0] * -std::sin(t) + gradient.partner[1] * std::cos(t);
-    EXPECT_NEAR(along, -std::sin(2.0 * t), 1e-6);
-  }
-}
-
-TEST(OrthogonalityPairGradient, IsOrthogonalToTheRowsAndMatchesFiniteDifferences) {
-  const HostMatrix pair = random_matrix(2, 19, 29);
-  const double weight = 0.25;
-  const PairGradient gradient = pair_gradient(pair, static_cast<float>(weight));
-  double along_self = 0, along_partner = 0;
-  std::vector<double> rows[2];
-  for (int64_t i = 0; i < 19; ++i) {
-    along_self += static_cast<double>(gradient.self[static_cast<size_t>(i)]) * pair.at(0, i);
-    along_partner += static_cast<double>(gradient.partner[static_cast<size_t>(i)]) * pair.at(1, i);
-    for (int64_t r = 0; r < 2; ++r) rows[r].push_back(pair.at(r, i));
-  }
-  EXPECT_NEAR(along_self, 0.0, 1e-7);
-  EXPECT_NEAR(along_partner, 0.0, 1e-7);
-  for (size_t r = 0; r < 2; ++r) {
-    for (size_t i = 0; i < 19; ++i) {
-      constexpr double kStep = 1e-5;
-      const double center = rows[r][i];
-      rows[r][i] = center + kStep;
-      const double above = kernels::ref::squared_cosine(rows[0], rows[1]);
-      rows[r][i] = center - kStep;
-      const double below = kernels::ref::squared_cosine(rows[0], rows[1]);
-      rows[r][i] = center;
-      EXPECT_NEAR((r == 0 ? gradient.self : gradient.partner)[i], weight * (above - below) / (2 * kStep),
-                  1e-7);
-    }
   }
 }
 
