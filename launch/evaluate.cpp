@@ -69,6 +69,7 @@ class Evaluator {
                           .dictionary;
     refuse_more_shards_than_latents();
     job_.dictionary.encoder_precision = job_.precision;
+    job_.there = copy_elsewhere(job_.dictionary, job_.memory.device());
     job_.evaluation.dictionary = &job_.dictionary;
     if (source.has_store()) job_.provenance = StoreReader(source.store()).provenance();
     if (wanted_.core || source.has_store() || source.has_array() || source.has_synthetic())
@@ -149,7 +150,8 @@ Verb evaluate_verb() {
           .schema = Evaluate::descriptor(),
           .run_use = RunUse::kOptional,
           .run = run_evaluate,
-          .table = table_of};
+          .table = table_of,
+          .runs_on_cuda = true};
 }
 
 }  // namespace orthant::launch

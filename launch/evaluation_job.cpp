@@ -22,6 +22,11 @@ EvaluationJob::EvaluationJob(Invocation& call)
       memory(call.device),
       stream(call.device) {}
 
+std::optional<sae::Dictionary> copy_elsewhere(const sae::Dictionary& dictionary, Memory& memory) {
+  if (memory.device() == kCpu) return std::nullopt;
+  return sae::copy_of(dictionary, memory, "dictionary");
+}
+
 void stop_if_asked(ControlGroup& control) {
   if (control.bit_or(stop_requested() ? 1 : 0) != 0) throw EvaluationStopped{};
 }

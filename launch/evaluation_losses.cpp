@@ -68,7 +68,8 @@ void EvaluationLosses::measure(double norm_limit) {
   const auto& ids = job_->own.source().exclude().token_ids();
   const std::vector<int32_t> token_ids(ids.begin(), ids.end());
   const std::vector<int32_t> positions = excluded_positions(job_->own.source());
-  sae::SpliceEdit splice(whole.dictionary,
+  const std::optional<sae::Dictionary> there = copy_elsewhere(whole.dictionary, job_->memory.device());
+  sae::SpliceEdit splice(there ? *there : whole.dictionary,
                          {.token_ids = token_ids, .positions = positions, .norm_limit = norm_limit},
                          job_->memory.device());
   sae::ZeroEdit zero;

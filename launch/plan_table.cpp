@@ -130,6 +130,9 @@ std::string training_plan_table(const json::value& value) {
       text += fmt::format("{} is impossible: {}\n", mesh_name(mesh.as_object()), text_of(mesh.at("reason")));
     }
   }
+  if (const json::value* host = plan.if_contains("host_memory_bytes")) {
+    text += fmt::format("host: {} a rank beside its device\n", size_text(number(*host)));
+  }
   const json::object& disk = plan.at("disk_bytes").as_object();
   text += fmt::format("disk: {} a checkpoint, {} of those kept\n", size_text(number(disk.at("checkpoint"))),
                       size_text(number(disk.at("kept"))));

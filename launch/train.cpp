@@ -10,6 +10,7 @@
 #include "kernels/dense/peak.h"
 #include "kernels/isa/isa.h"
 #include "launch/config.pb.h"
+#include "launch/job_memory.h"
 #include "launch/open_source.h"
 #include "launch/plan_table.h"
 #include "launch/train_config.h"
@@ -20,6 +21,7 @@
 #include "runtime/job/progress.h"
 #include "runtime/job/run_directory.h"
 #include "runtime/job/signals.h"
+#include "sae/dictionary/host_dictionary.h"
 #include "sae/exchange/load_dictionary.h"
 #include "sae/training/training_loop.h"
 #include "sae/training/training_result.h"
@@ -62,10 +64,16 @@ Scalars scalars_of(const sae::StepReport& r, const sae::Conventions& c, double s
   return scalars;
 }
 
+std::string kernels_of(Device device) {
+  return device == kCpu ? std::string(kernels::name_of(kernels::active_isa())) : "of " + to_string(device);
+}
+
 // Collective. What all ranks together could do with nothing but multiply-adds, all at once: flop a second.
-// The best of a few times ten milliseconds, because threads start and hosts are busy.
-double peak_flops(ControlGroup& control) {
+// The best of a few times ten milliseconds, because threads start and hosts are busy. 0 where it is not
+// known, of devices.
+double peak_flops(Device device, ControlGroup& control) {
   constexpr int kTimes = 4;
+  if (device != kCpu) return 0.0;
   int64_t best = 0;
   for (int i = 0; i < kTimes; ++i) {
     control.barrier();
@@ -106,8 +114,9 @@ class Watch {
     const double io = (trainer_->source_seconds() - source_seconds_) / seconds;
     source_seconds_ = trainer_->source_seconds();
     Scalars scalars = scalars_of(report, config.conventions, per_step, tokens);
-    const double speed_of_light = necessary_flop(*trainer_) / per_step / peak_;
-    scalars.emplace_back("system/speed_of_light", speed_of_light);
+    const bool has_peak = peak_ > 0.0;
+    const double speed_of_light = has_peak ? necessary_flop(*trainer_) / per_step / peak_ : -1.0;
+    if (has_peak) scalars.emplace_back("system/speed_of_light", speed_of_light);
     scalars.emplace_back("system/io_share", io);
     if (metrics_) metrics_->write(report.step, (report.step + 1) * config.batch_tokens, elapsed(), scalars);
     const double dead =
@@ -130,7 +139,7 @@ class Watch {
  private:
   Invocation* invocation_;
   const sae::Trainer* trainer_;
-  double peak_;  // flop a second of all ranks
+  double peak_;  // flop a second of all ranks; 0: not known
   Progress progress_;
   std::unique_ptr<MetricsWriter> metrics_;
   std::chrono::steady_clock::time_point started_{};
@@ -156,21 +165,21 @@ ExitCode run_train(Invocation& invocation) {
   World& world = invocation.world;
   const MeshShape mesh =
       resolve_mesh({invocation.common.mesh().data(), invocation.common.mesh().dictionary()}, world.size());
-  Memory memory;
+  JobMemory memory(invocation.device);
   agree(*world.control, "plan its memory",
         [&] { predict_training(invocation.common, own, mesh, world.rank(), world.local_size, memory); });
   std::unique_ptr<ActivationSource> source;
   agree(*world.control, "open the activation source", [&] {
-    source = open_source(own.source(), invocation.common.seed(), world, memory, memory, invocation.log,
-                         kernels::precision_from_name(own.precision()));
+    source = open_source(own.source(), invocation.common.seed(), world, memory.host(), memory.device(),
+                         invocation.log, kernels::precision_from_name(own.precision()));
   });
   const sae::TrainerConfig config = trainer_config(invocation.common, own, mesh, source->d_model());
   refuse_empty(own.source(), *source);
   Grid grid = make_grid(*world.data, mesh);
-  sae::Trainer trainer(config, source->d_model(), world, grid, memory);
+  sae::Trainer trainer(config, source->d_model(), world, grid, memory.device());
   invocation.log.info("mesh {}x{} (data x dictionary), replicas agree by {}, kernels {}, precision {}",
                       mesh.data, mesh.dictionary, name_of(config.data_parallel),
-                      kernels::name_of(kernels::active_isa()), own.precision());
+                      kernels_of(invocation.device), own.precision());
   invocation.log.info("memory of this rank\n{}", memory.table());
 
   std::unique_ptr<Checkpoints> checkpoints;
@@ -180,7 +189,7 @@ ExitCode run_train(Invocation& invocation) {
                                       invocation.common.checkpoint().keep(), *world.control, invocation.log);
   }
   CheckpointSchedule schedule(invocation.common.checkpoint(), invocation.common.stop_before());
-  Watch watch(invocation, trainer, peak_flops(*world.control));
+  Watch watch(invocation, trainer, peak_flops(invocation.device, *world.control));
   sae::TrainingLoop loop;
   loop.control = world.control.get();
   loop.checkpoints = checkpoints.get();
@@ -204,13 +213,13 @@ ExitCode run_train(Invocation& invocation) {
   json::object result = training_result(trainer, *source, grid, own.train().holdout_rows());
   result["seconds"] = seconds;
   result["tokens_per_second"] = seconds > 0.0 ? tokens / seconds : 0.0;
-  result["memory_bytes"] = world.control->max(memory.allocated_bytes());
+  result["memory_bytes"] = world.control->max(memory.device().allocated_bytes());
   result["peak_resident_bytes"] = world.control->max(peak_resident_bytes());
   if (invocation.run != nullptr) {
     Stream stream;
-    write_dictionary_file(trainer.dictionary(), provenance(invocation, *source),
-                          invocation.run->file(sae::kDictionaryFile), *grid.dictionary,
-                          grid.data->rank() == 0, stream);
+    const sae::HostDictionary host(trainer.dictionary());
+    write_dictionary_file(*host, provenance(invocation, *source), invocation.run->file(sae::kDictionaryFile),
+                          *grid.dictionary, grid.data->rank() == 0, stream);
   }
   return invocation.finish(result);
 }
@@ -234,7 +243,8 @@ Verb train_verb() {
           .run_use = RunUse::kOptional,
           .run = run_train,
           .plan = plan_train,
-          .plan_table = training_plan_table};
+          .plan_table = training_plan_table,
+          .runs_on_cuda = true};
 }
 
 }  // namespace orthant::launch

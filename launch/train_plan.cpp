@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "kernels/dense/precision.h"
-#include "launch/host_room.h"
 #include "launch/plan_rates.h"
 #include "launch/source_plan.h"
 #include "launch/train_config.h"
@@ -86,10 +85,11 @@ const sae::MeshPlan& cheapest(const std::vector<sae::MeshPlan>& plans) {
 }  // namespace
 
 boost::json::object plan_training(const Common& common, const Train& own, const PlannedWorld& world) {
-  Memory source = Memory::counting();
+  JobMemory source(JobMemory::Counting{}, world.device == "cpu" ? kCpu : Device{DeviceKind::kCuda, 0});
   const int64_t d_model =
       count_source(own.source(), common.seed(), kernels::precision_from_name(own.precision()), world.d_model,
-                   source, source);
+                   source.host(), source.device());
+  const int64_t source_bytes = source.device().allocated_bytes();
   const PlanRates rates = plan_rates(world.device, world.ranks, common.threads());
   std::vector<sae::MeshPlan> plans;
   json::array meshes;
@@ -99,15 +99,14 @@ boost::json::object plan_training(const Common& common, const Train& own, const 
     try {
       config = trainer_config(common, own, mesh, d_model);
       refuse_impossible(config, mesh);
-      plans.push_back(sae::plan_mesh(config, d_model, mesh, source.allocated_bytes(), rates.device));
+      plans.push_back(sae::plan_mesh(config, d_model, mesh, source_bytes, rates.device));
     } catch (const Error& error) {
       if (error.code() != ExitCode::kConfig) throw;
       impossible.push_back(
           json::object{{"data", mesh.data}, {"dictionary", mesh.dictionary}, {"reason", error.what()}});
       continue;
     }
-    meshes.push_back(
-        to_json(plans.back(), source.allocated_bytes(), static_cast<double>(config.batch_tokens)));
+    meshes.push_back(to_json(plans.back(), source_bytes, static_cast<double>(config.batch_tokens)));
   }
   if (plans.empty()) throw Error(ExitCode::kConfig, std::string(impossible[0].at("reason").as_string()));
 
@@ -124,7 +123,7 @@ boost::json::object plan_training(const Common& common, const Train& own, const 
       {"batch_tokens", config.batch_tokens},
       {"steps", config.steps},
       {"rates", rates.json()},
-      {"source_memory_bytes", to_json(source.segments())},
+      {"source_memory_bytes", to_json(source.device().segments())},
       {"disk_bytes", {{"checkpoint", checkpoint}, {"kept", checkpoint * common.checkpoint().keep()}}},
       {"meshes", meshes},
       {"cheapest",
@@ -134,22 +133,25 @@ boost::json::object plan_training(const Common& common, const Train& own, const 
         {"seconds_per_step", best.time.total()},
         {"tokens_per_second", static_cast<double>(config.batch_tokens) / best.time.total()},
         {"seconds", best.time.total() * static_cast<double>(config.steps)}}}};
+  if (source.beside_bytes() > 0) result["host_memory_bytes"] = source.beside_bytes();
   if (!impossible.empty()) result["impossible"] = impossible;
   return result;
 }
 
 void predict_training(const Common& common, const Train& own, MeshShape mesh, int rank, int ranks_of_host,
-                      Memory& memory) {
-  Memory counted = Memory::counting();
-  const int64_t d_model = count_source(own.source(), common.seed(),
-                                       kernels::precision_from_name(own.precision()), 0, counted, counted);
+                      JobMemory& memory) {
+  const Device device = memory.device().device();
+  JobMemory counted(JobMemory::Counting{}, device);
+  const int64_t d_model =
+      count_source(own.source(), common.seed(), kernels::precision_from_name(own.precision()), 0,
+                   counted.host(), counted.device());
   const sae::TrainerConfig config = trainer_config(common, own, mesh, d_model);
   refuse_impossible(config, mesh);
-  const sae::TrainerFootprint footprint = sae::trainer_footprint(config, d_model, mesh, rank);
-  memory.predict(counted);
-  for (const SegmentUse& use : footprint.segments) memory.predict(use.segment, use.allocated_bytes);
-  refuse_beyond_room("this training", counted.allocated_bytes() + footprint.memory_bytes, memory.device(),
-                     ranks_of_host, kSmaller);
+  const sae::TrainerFootprint footprint = sae::trainer_footprint(config, d_model, mesh, rank, device);
+  for (const SegmentUse& use : footprint.segments) {
+    (void)counted.device().allocate(use.segment, use.allocated_bytes);
+  }
+  memory.predict(counted, "this training", ranks_of_host, kSmaller);
 }
 
 }  // namespace orthant::launch

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "launch/config.pb.h"
+#include "launch/job_memory.h"
 #include "runtime/comm/world.h"
-#include "runtime/device/memory.h"
 #include "runtime/job/config.pb.h"
 
 namespace orthant::launch {
@@ -24,9 +24,9 @@ struct PlannedWorld {
 [[nodiscard]] boost::json::object plan_training(const Common& common, const Train& own,
                                                 const PlannedWorld& world);
 
-// Predicts in `memory` what this rank will allocate, and throws Error(kConfig) where the ranks of this host
-// have no room for it. Local: call it on every rank before any of them allocates.
+// Predicts in `memory` what this rank will allocate, and throws Error(kConfig) where its device or the ranks
+// of this host have no room for it. Local: call it on every rank before any of them allocates.
 void predict_training(const Common& common, const Train& own, MeshShape mesh, int rank, int ranks_of_host,
-                      Memory& memory);
+                      JobMemory& memory);
 
 }  // namespace orthant::launch

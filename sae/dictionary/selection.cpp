@@ -4,7 +4,6 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <utility>
 
 #include "runtime/core/error.h"
 #include "runtime/device/pinned_buffer.h"
@@ -30,17 +29,16 @@ RowSelection::RowSelection(Memory& memory, int64_t rows, int64_t k, int shards)
   settled_ = Tensor<int32_t, 1>(memory, "selection", {rows});
   candidates_ = Tensor<int64_t, 1>(memory, "selection", {shards});
   unsettled_ = Tensor<int64_t, 1>(memory, "selection", {rows});
-  host_settled_.resize(static_cast<size_t>(rows));
+  settled_on_host_ = HostCopy(memory.working_device(), settled_.view().bytes());
   host_unsettled_.reserve(static_cast<size_t>(rows));
 }
 
 // Puts the slots of a round that are not settled into unsettled_; returns how many there are.
 int64_t RowSelection::list_unsettled(int64_t rows, Stream& stream) {
-  const Vector<const int32_t> settled = settled_.view().rows(0, rows);
-  copy_in_order(host_settled_.data(), settled.data, settled.bytes(), stream);
+  const Vector<const int32_t> settled = settled_on_host_.of(settled_.view().rows(0, rows), stream);
   host_unsettled_.clear();
   for (int64_t r = 0; r < rows; ++r) {
-    if (host_settled_[static_cast<size_t>(r)] == 0) host_unsettled_.push_back(r);
+    if (settled.data[r] == 0) host_unsettled_.push_back(r);
   }
   const auto count = static_cast<int64_t>(host_unsettled_.size());
   const Vector<int64_t> listed = unsettled_.view().rows(0, count);
@@ -98,13 +96,12 @@ BatchSelection::BatchSelection(Memory& memory, int64_t capacity)
     : memory_(&memory),
       scratch_(memory, capacity),
       histogram_(memory, "selection", {kSelectionBins}),
-      counts_(kSelectionBins) {}
+      histogram_on_host_(memory.working_device(), histogram_.view().bytes()) {}
 
-// counts_ becomes what the histogram holds.
-void BatchSelection::read_histogram(Communicator& world, Stream& stream) {
+// The histogram where the host may read it.
+const int64_t* BatchSelection::read_histogram(Communicator& world, Stream& stream) {
   world.wait(stream);
-  const Vector<const int64_t> histogram = std::as_const(histogram_).view();
-  copy_in_order(counts_.data(), histogram.data, histogram.bytes(), stream);
+  return histogram_on_host_.of(histogram_.view(), stream).data;
 }
 
 // The key of the `wanted`-th of the `ties` entries of all ranks with these bits.
@@ -112,8 +109,7 @@ int64_t BatchSelection::key_of_tie(kernels::CodesView candidates, uint32_t bits,
                                    int64_t ties, int64_t wanted, Communicator& world, Stream& stream) {
   const kernels::BitField& last_round = kRounds[kSelectionRounds - 1];
   kernels::count_bits(candidates, last_round, bits, scratch_, histogram_.view(), stream);
-  read_histogram(world, stream);
-  const int64_t own = counts_[bits & static_cast<uint32_t>(last_round.bins() - 1)];
+  const int64_t own = read_histogram(world, stream)[bits & static_cast<uint32_t>(last_round.bins() - 1)];
   tied_keys_.resize(static_cast<size_t>(own));
   kernels::list_equal(candidates, bits, first_row, scratch_, tied_keys_, stream);
   tied_counts_.resize(static_cast<size_t>(world.size()));
@@ -137,11 +133,11 @@ BatchSelected BatchSelection::select(kernels::CodesView candidates, int64_t firs
   for (const kernels::BitField& round : kRounds) {
     kernels::count_bits(candidates, round, cutoff, scratch_, histogram_.view(), stream);
     all_reduce(world, histogram_.view(), ReduceOp::kSum, stream);
-    read_histogram(world, stream);
-    auto bin = static_cast<size_t>(round.bins() - 1);
-    while (bin > 0 && above + counts_[bin] < keep) above += counts_[bin--];
+    const int64_t* const counts = read_histogram(world, stream);
+    int64_t bin = round.bins() - 1;
+    while (bin > 0 && above + counts[bin] < keep) above += counts[bin--];
     cutoff |= static_cast<uint32_t>(bin) << round.shift;
-    ties = counts_[bin];
+    ties = counts[bin];
   }
 
   const int64_t wanted = keep - above;

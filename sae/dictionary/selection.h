@@ -12,6 +12,7 @@
 #include "kernels/codes/select_batch.h"
 #include "kernels/codes/select_rows.h"
 #include "runtime/comm/communicator.h"
+#include "runtime/device/host_copy.h"
 
 namespace orthant::sae {
 
@@ -51,7 +52,7 @@ class RowSelection {
   Tensor<int32_t, 1> settled_;     // [rows] of the first round, then of the second
   Tensor<int64_t, 1> candidates_;  // [shards] entries of a row
   Tensor<int64_t, 1> unsettled_;   // [rows] those of a second round
-  std::vector<int32_t> host_settled_;
+  HostCopy settled_on_host_;
   std::vector<int64_t> host_unsettled_;
   RowSelectionRounds rounds_;
 };
@@ -76,13 +77,13 @@ class BatchSelection {
                        Stream& stream);
 
  private:
-  void read_histogram(Communicator& world, Stream& stream);
+  [[nodiscard]] const int64_t* read_histogram(Communicator& world, Stream& stream);
   [[nodiscard]] int64_t key_of_tie(kernels::CodesView candidates, uint32_t bits, int64_t first_row,
                                    int64_t ties, int64_t wanted, Communicator& world, Stream& stream);
   Memory* memory_;
   kernels::SelectionScratch scratch_;
   Tensor<int64_t, 1> histogram_;
-  std::vector<int64_t> counts_;  // of the histogram
+  HostCopy histogram_on_host_;
   // Keys (row, latent) of the entries equal to the cutoff: of this rank, their number on each rank, of all.
   // They grow with the most ties that a batch had, which are few unless activations are degenerate.
   std::vector<int64_t> tied_keys_;

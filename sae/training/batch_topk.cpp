@@ -67,6 +67,7 @@ float BatchTopKEncoder::estimate_prefilter(Matrix<const float> centred, int64_t 
 BatchSelected BatchTopKEncoder::encode(Matrix<const float> centred, int64_t first_row, int64_t keep,
                                        int64_t batch_rows, const Dictionary& dictionary,
                                        ShardEncoder& encoder, Communicator& world, Stream& stream) {
+  world.wait(stream);
   if (prefilter_ < 0.0f) {
     prefilter_ = estimate_prefilter(centred, keep, batch_rows, dictionary, encoder, world, stream);
   }

@@ -7,8 +7,8 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/dense/gather_rows.h"
 #include "kernels/neighbour/pair_gradients.h"
+#include "kernels/transformer/chosen_rows.h"
 #include "runtime/device/buffer.h"
 #include "runtime/device/pinned_buffer.h"
 
@@ -99,8 +99,8 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
   pair_offsets_ = Tensor<int64_t, 1>(memory, "orthogonality", {chunk + 1});
   pair_others_ = Tensor<int32_t, 1>(memory, "orthogonality", {2 * chunk});
   pair_cosines_ = Tensor<float, 1>(memory, "orthogonality", {2 * chunk});
-  host_band_cosine_.resize(static_cast<size_t>(chunk));
-  host_band_partner_.resize(static_cast<size_t>(chunk));
+  band_cosine_on_host_ = HostCopy(memory.working_device(), band_cosine_.view().bytes());
+  band_partner_on_host_ = HostCopy(memory.working_device(), band_partner_.view().bytes());
   best_.resize(static_cast<size_t>(latents));
   cosine_.resize(static_cast<size_t>(latents));
   partner_.resize(static_cast<size_t>(latents));
@@ -205,12 +205,12 @@ void OrthogonalityPenalty::search_band(const LatentPartition& partition, const B
     kernels::nearest_of_pairs(rows, packed_, band.rows.count, pairs_, cosines, partners, stream);
   }
   world_->wait(stream);
-  copy_in_order(host_band_cosine_.data(), cosines.data, cosines.bytes(), stream);
-  copy_in_order(host_band_partner_.data(), partners.data, partners.bytes(), stream);
+  const Vector<const float> found_cosines = band_cosine_on_host_.of(cosines, stream);
+  const Vector<const int64_t> found_partners = band_partner_on_host_.of(partners, stream);
   int64_t* const best = best_.data() + places.first + skipped;
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t partner = host_band_partner_[static_cast<size_t>(i)];
-    if (partner >= 0) best[i] = key_of(host_band_cosine_[static_cast<size_t>(i)], skipped + partner);
+    if (found_partners.data[i] < 0) continue;
+    best[i] = key_of(found_cosines.data[i], skipped + found_partners.data[i]);
   }
   pairs_compared_ += pairs_before(band.rows.end(), places.count) - pairs_before(skipped, places.count);
 }

@@ -15,6 +15,7 @@
 #include "kernels/neighbour/neighbour.h"
 #include "kernels/neighbour/pair_screen.h"
 #include "runtime/comm/communicator.h"
+#include "runtime/device/host_copy.h"
 #include "sae/dictionary/dictionary.h"
 #include "sae/training/latent_partition.h"
 
@@ -76,8 +77,8 @@ class OrthogonalityPenalty {
   Tensor<int32_t, 1> pair_others_;   // [2 * chunk]
   Tensor<float, 1> pair_cosines_;    // [2 * chunk]
   // Of the host. Exchanges and lists of a step reuse this room.
-  std::vector<float> host_band_cosine_;     // [chunk]
-  std::vector<int64_t> host_band_partner_;  // [chunk]
+  HostCopy band_cosine_on_host_;
+  HostCopy band_partner_on_host_;
   std::vector<int64_t> best_;     // [latents] by place in the partition: cosine and partner, ordered
   std::vector<float> cosine_;     // [latents] by place
   std::vector<int32_t> partner_;  // [latents] by place: the place of the nearest neighbour in its chunk

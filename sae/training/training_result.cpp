@@ -26,8 +26,9 @@ boost::json::object training_result(Trainer& trainer, ActivationSource& source, 
   const Dictionary& d = *host;
   // A generator has no end; a store without held-out documents is measured on what it was trained on.
   const bool held_out = source.rows(Split::kHoldout) > 0 || source.rows(Split::kTrain) == 0;
-  const ReconstructionQuality quality = measure_reconstruction(
-      d, source, held_out ? Split::kHoldout : Split::kTrain, holdout_rows, grid, config.virtual_shards);
+  const ReconstructionQuality quality =
+      measure_reconstruction(trainer.dictionary(), source, held_out ? Split::kHoldout : Split::kTrain,
+                             holdout_rows, grid, config.virtual_shards);
   const std::vector<Share> slices = all_slices(d, grid.dictionary->size(), config.virtual_shards);
   const std::vector<float> cosines = neighbour_cosines(d.decoder.view(), slices, *grid.dictionary, stream);
   const std::vector<float> all = gather_latent_values(cosines, slices, *grid.dictionary, stream);

@@ -119,7 +119,7 @@ TEST_F(SelectionOnADevice, OfRowsOverShardsIsThatOfTheCpu) {
   bool has_second_round = false;
   for (const int ranks : {1, 2, 3}) {
     for (const int kinds : {0, 2}) {
-      for (const int64_t k : {int64_t{4}, int64_t{40}}) {
+      for (const int64_t k : {int64_t{4}, int64_t{16}, int64_t{40}}) {
         const auto select = [&](Communicator& shards) { return select_of_rows(shards, kinds, k, k == 4); };
         const std::vector<Selected> found = on_devices(ranks, select);
         EXPECT_EQ(found, on_the_cpu(ranks, select)) << ranks << " " << kinds << " " << k;

@@ -12,6 +12,7 @@ namespace {
 Train resolved(const std::string& preset) {
   Config config(std::make_shared<const ConfigSchema>("train", *Train::descriptor(), Common::descriptor()));
   config.set("sae.preset", preset);
+  config.set("precision", "f32");
   config.set("train.batch_tokens", "64");
   config.set("train.tokens", "65");
   config.resolve();
