@@ -26,9 +26,10 @@ Share owned_share(int64_t local_latents, int64_t padded, int replica) {
 }  // namespace
 
 LatentOptimizer::LatentOptimizer(Memory& memory, const Dictionary& dictionary, const Conventions& conventions,
-                                 DataParallel way, bool keeps_gradients, Communicator& replicas,
+                                 DataParallel way, bool keeps_gradients, bool updates, Communicator& replicas,
                                  ShardSum& shards)
     : has_bias_(dictionary.has_encoder_bias),
+      updates_(updates),
       decoder_norm_(conventions.decoder_norm),
       max_grad_norm_(conventions.max_grad_norm),
       way_(way),
@@ -37,7 +38,7 @@ LatentOptimizer::LatentOptimizer(Memory& memory, const Dictionary& dictionary, c
   const int64_t local = dictionary.local_latents();
   const bool split = way == DataParallel::kGradients;
   padded_ = split ? (local + replicas.size() - 1) / replicas.size() : local;
-  owned_ = split ? owned_share(local, padded_, replicas.rank()) : Share{0, local};
+  owned_ = split ? owned_share(local, padded_, replicas.rank()) : Share{0, updates ? local : 0};
   encoder_m_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
   encoder_v_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
   decoder_m_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
@@ -87,10 +88,11 @@ double LatentOptimizer::update(kernels::LatentStepArgs args, Vector<const float>
     return update_accumulated(args, decoder_bias_gradient, dictionary, stream);
   }
   double norm = 0.0;
-  if (max_grad_norm_ > 0.0) {
+  if (max_grad_norm_ > 0.0 || !updates_) {
     kernels::latent_gradient_norms(args, dictionary.decoder.view(), has_bias_, squared_norms_.view(), stream);
     norm = clip(shards_->total(squared_norms_.view(), stream), decoder_bias_gradient, args);
   }
+  if (!updates_) return norm;
   kernels::latent_step(args, owned(dictionary), stream);
   kernels::adam_vector(args.adam, args.gradient_scale, decoder_bias_gradient, dictionary.decoder_bias.view(),
                        decoder_bias_m_.view(), decoder_bias_v_.view(), stream);

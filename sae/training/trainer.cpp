@@ -58,7 +58,7 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
       auxiliary_(memory, config_.conventions, d_model, error_share(), exchange_, *grid.dictionary, sum_,
                  batch_),
       optimizer_(memory, dictionary_, config_.conventions, config_.data_parallel,
-                 is_dense(config_.conventions), *grid.data, sum_),
+                 is_dense(config_.conventions), config_.updates, *grid.data, sum_),
       scaler_(memory, "batch", dictionary_, own_rows_.count),
       x_(memory, "batch", {own_rows_.count, d_model}),
       centred_(memory, "batch", {exchange_.held_rows().count, d_model}),
@@ -74,6 +74,8 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
   const Conventions& c = config_.conventions;
   require(!(config_.virtual_shards > 0 && grid.data->size() > 1 && !exchange_.codes_travel()),
           "fixed sums over replicas need codes to travel");
+  require(config_.updates || (exchange_.codes_travel() && !is_dense(c)),
+          "a step without update keeps no gradients");
   const int64_t local = sum_.slice().count;
   for (int s = 0; s < grid.dictionary->size(); ++s) {
     read_counts_.push_back(share_of(own_rows_.count, grid.dictionary->size(), s).count * d_model);

@@ -42,6 +42,9 @@ struct TrainerConfig {
   int micro_batches = 1;
   // 0: fast sums; else sums over this many fixed parts, the same bits at every mesh.
   int virtual_shards = 0;
+  // False: steps go forward and backward and report the norm of the gradient; the weights stay as they are
+  // and no moments are held.
+  bool updates = true;
   DataParallel data_parallel = DataParallel::kCodes;
   // Sets the partition of the penalty at a step in place of the one drawn from (seed, step).
   std::function<LatentPartition(int64_t step)> partition = {};
@@ -86,6 +89,9 @@ class Trainer : public Checkpointable {
 
   // The penalty of the present decoder over `partition`, also where the preset has no penalty.
   [[nodiscard]] double orthogonality(const LatentPartition& partition);
+
+  // Local. Returns when the device has done all work of the steps so far.
+  void wait() { world_->data->wait(stream_); }
 
   [[nodiscard]] int64_t steps_done() const { return steps_done_; }
   [[nodiscard]] const Dictionary& dictionary() const { return dictionary_; }
