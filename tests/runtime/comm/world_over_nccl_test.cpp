@@ -60,9 +60,9 @@ constexpr const char* kShared =
 class NcclWorld : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (cuda_device_count() == 0) return testing::skip_or_fail("no CUDA device is usable here");
+    if (cuda_device_count() == 0) return skip_or_fail("no CUDA device is usable here");
     std::string why;
-    if (code_of([] { (void)nccl_api(); }, &why) != ExitCode::kDone) return testing::skip_or_fail(why);
+    if (code_of([] { (void)nccl_api(); }, &why) != ExitCode::kDone) return skip_or_fail(why);
   }
 };
 
