@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::array<std::string_view, 8> kShapeFlags = {"--d_model", "--latents",     "--batch", "--k",
                                                          "--threads", "--repetitions", "--json",  "--check"};
+constexpr std::array<std::string_view, 2> kDevices = {"cpu", "cuda"};
 constexpr std::array<std::string_view, 3> kArchitectures = {"topk", "batchtopk", "ortsae"};
 
 template <size_t Count>
@@ -56,17 +57,23 @@ void read_train_flag(TrainFlags& flags, std::string_view name, std::string_view 
   } else if (name == "--precision") {
     flags.precision = kernels::precision_from_name(value);
   } else if (name == "--optimizer") {
-    if (value != "true") {
-      refuse(name, value, "a latent's gradient exists only while Adam updates its rows",
-             "Use --optimizer=true.");
-    }
+    if (value != "true" && value != "false") refuse(name, value, "it is neither true nor false", "");
+    flags.optimizer = value == "true";
+  } else if (name == "--device") {
+    if (!is_one_of(kDevices, value)) refuse(name, value, "it is no device", "Use cpu or cuda.");
+    flags.device = value;
+  } else if (name == "--card") {
+    flags.card = value;
+  } else if (name == "--predict") {
+    flags.predict_only = true;
   } else {
     throw Error(ExitCode::kUsage,
                 {.problem = fmt::format("unknown flag '{}'", name),
                  .suggestion = "Flags are --d_model --latents --batch --k --threads --repetitions --period "
                                "--mesh.data --mesh.dictionary (each with =NUMBER), "
-                               "--architecture=topk|batchtopk|ortsae, --precision=f32|bf16, "
-                               "--source=synthetic|STORE, --optimizer=true, --json, --check."});
+                               "--architecture=topk|batchtopk|ortsae, --precision=f32|tf32|bf16, "
+                               "--source=synthetic|STORE, --optimizer=true|false, --device=cpu|cuda, "
+                               "--card=a100|h100|h200|b200, --predict, --json, --check."});
   }
 }
 
@@ -75,7 +82,7 @@ void read_train_flag(TrainFlags& flags, std::string_view name, std::string_view 
 TrainFlags read_train_flags(int argc, char** argv) {
   TrainFlags flags;
   std::vector<char*> shape_arguments = {argv[0]};
-  bool threads_given = false;
+  bool threads_given = false, precision_given = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     const size_t equals = argument.find('=');
@@ -84,11 +91,14 @@ TrainFlags read_train_flags(int argc, char** argv) {
       shape_arguments.push_back(argv[i]);
       threads_given = threads_given || name == "--threads";
     } else {
+      precision_given = precision_given || name == "--precision";
       read_train_flag(flags, name, equals == std::string_view::npos ? "" : argument.substr(equals + 1));
     }
   }
   flags.shape = read_flags(static_cast<int>(shape_arguments.size()), shape_arguments.data());
   if (!threads_given) flags.shape.threads = 0;
+  const bool on_cuda = flags.device == "cuda" || flags.predict_only;
+  if (on_cuda && !precision_given) flags.precision = kernels::Precision::kBF16;
   return flags;
 }
 

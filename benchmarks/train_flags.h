@@ -15,7 +15,11 @@ struct TrainFlags {
   std::string source = "synthetic";   // or the path of a store or an array, then read inside the step
   int period = 1;                     // of the OrtSAE penalty
   MeshShape mesh;                     // left out: as the verbs choose it
-  kernels::Precision precision = kernels::Precision::kF32;  // of the encoder's product
+  std::string device = "cpu";         // or cuda: one GPU a rank
+  kernels::Precision precision = kernels::Precision::kF32;  // of the encoder's product; on CUDA bf16
+  bool optimizer = true;      // false: forward and backward alone, no moments are held and nothing is updated
+  std::string card = "h100";  // whose stated figures predict a step on CUDA
+  bool predict_only = false;  // prints what is predicted of the step; needs no device
 };
 
 // Throws Error(kUsage) for what it does not know and Error(kConfig) for what cannot be measured.

@@ -1,5 +1,5 @@
-# orthant_room(NAME [PROTO] [ISA] [CUDA] LINK targets...): a static library of every source below NAME/; CUDA: one that
-# calls the CUDA runtime and NCCL from .cpp files.
+# orthant_room(NAME [PROTO] [ISA] [CUDA] [NCCL] LINK targets...): a static library of every source below NAME/; CUDA,
+# NCCL: one that calls the vendor's library from .cpp files.
 #   *.proto          generated, included as "NAME/.../file.pb.h"
 #   *_isa.cpp        compiled once per instruction set with ORTHANT_ISA set to its name
 #   *_amx.cpp        compiled for AVX-512 with tiles
@@ -46,7 +46,7 @@ function(orthant_choose_twins list vendor is_built)
 endfunction()
 
 function(orthant_room name)
-  cmake_parse_arguments(ROOM "PROTO;ISA;CUDA" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ROOM "PROTO;ISA;CUDA;NCCL" "" "LINK" ${ARGN})
   set(root ${CMAKE_SOURCE_DIR}/${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${root}/*.cpp ${root}/*_cuda.cu)
   orthant_choose_twins(sources cuda ${ORTHANT_HAS_CUDA})
@@ -67,7 +67,7 @@ function(orthant_room name)
   if(ROOM_CUDA AND ORTHANT_HAS_CUDA)
     target_link_libraries(orthant_${name} PRIVATE CUDA::cudart_static)
   endif()
-  if(ROOM_CUDA AND ORTHANT_HAS_NCCL)
+  if(ROOM_NCCL AND ORTHANT_HAS_NCCL)
     target_link_libraries(orthant_${name} PRIVATE NCCL::nccl)
   endif()
   if(ROOM_ISA)

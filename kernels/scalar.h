@@ -7,12 +7,7 @@
 #include <string.h>
 
 #include "kernels/isa/vector.h"
-
-#if defined(__CUDACC__)
-#define ORTHANT_HOST_DEVICE __host__ __device__
-#else
-#define ORTHANT_HOST_DEVICE
-#endif
+#include "runtime/core/host_device.h"
 
 namespace orthant::kernels {
 

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <concepts>
-#include <type_traits>
 
+#include "runtime/comm/combine.h"
 #include "runtime/core/error.h"
 
 namespace orthant {
@@ -12,22 +11,6 @@ namespace {
 
 // Accumulators of one block stay in the first-level cache while the parts stream by.
 constexpr int64_t kBlock = 1024;
-
-template <ReduceOp kOp, typename T>
-T combine(T a, T b) {
-  if constexpr (kOp == ReduceOp::kMin) {
-    return b < a ? b : a;
-  } else if constexpr (kOp == ReduceOp::kMax) {
-    return a < b ? b : a;
-  } else if constexpr (kOp == ReduceOp::kBitOr) {
-    return static_cast<T>(a | b);
-  } else if constexpr (std::signed_integral<T>) {
-    using Unsigned = std::make_unsigned_t<T>;
-    return static_cast<T>(static_cast<Unsigned>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b)));
-  } else {
-    return static_cast<T>(a + b);
-  }
-}
 
 template <ReduceOp kOp, typename T>
 void reduce_elements(std::span<const void* const> parts, void* into, int64_t elements) {

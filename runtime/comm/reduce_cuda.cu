@@ -2,9 +2,8 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
-#include <concepts>
-#include <type_traits>
 
+#include "runtime/comm/combine.h"
 #include "runtime/comm/reduce_cuda.h"
 #include "runtime/core/error.h"
 #include "runtime/device/cuda_check.h"
@@ -46,22 +45,6 @@ struct F16 {
   static __device__ float widen(uint16_t bits) { return __half2float(__ushort_as_half(bits)); }
   static __device__ uint16_t narrow(float value) { return __half_as_ushort(__float2half_rn(value)); }
 };
-
-template <ReduceOp kOp, typename T>
-__device__ T combine(T a, T b) {
-  if constexpr (kOp == ReduceOp::kMin) {
-    return b < a ? b : a;
-  } else if constexpr (kOp == ReduceOp::kMax) {
-    return a < b ? b : a;
-  } else if constexpr (kOp == ReduceOp::kBitOr) {
-    return static_cast<T>(a | b);
-  } else if constexpr (std::is_integral_v<T>) {
-    using Unsigned = std::make_unsigned_t<T>;
-    return static_cast<T>(static_cast<Unsigned>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b)));
-  } else {
-    return a + b;
-  }
-}
 
 template <ReduceOp kOp, typename Element>
 __global__ void reduce_parts(Parts parts, void* into, int64_t elements) {

@@ -132,7 +132,7 @@ double ShardSum::total(Vector<const double> values, Stream& stream) {
   prepare_parts();
   kernels::segment_sums(values, part_codes_.view().row_offsets, part_sums_.view(), stream);
   shards_->wait(stream);
-  const std::span<const double> parts = part_sums_on_host_.of(part_sums_.view()).span();
+  const std::span<const double> parts = part_sums_on_host_.of(part_sums_.view(), stream).span();
   if (ordered_sum_) return ordered_sum_->total(parts, stream);
   double sum = 0.0;
   for (const double part : parts) sum += part;

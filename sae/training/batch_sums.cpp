@@ -20,7 +20,7 @@ double BatchSums::total(Stream& stream) {
   exchange_->gather_values(row_values_.view(), stream);
   exchange_->replicas().wait(stream);
   double total = 0.0;
-  for (const double value : values_on_host_.of(row_values_.view()).span()) total += value;
+  for (const double value : values_on_host_.of(row_values_.view(), stream).span()) total += value;
   return total;
 }
 

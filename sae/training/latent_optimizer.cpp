@@ -26,9 +26,10 @@ Share owned_share(int64_t local_latents, int64_t padded, int replica) {
 }  // namespace
 
 LatentOptimizer::LatentOptimizer(Memory& memory, const Dictionary& dictionary, const Conventions& conventions,
-                                 DataParallel way, bool keeps_gradients, Communicator& replicas,
+                                 DataParallel way, bool keeps_gradients, bool updates, Communicator& replicas,
                                  ShardSum& shards)
     : has_bias_(dictionary.has_encoder_bias),
+      updates_(updates),
       decoder_norm_(conventions.decoder_norm),
       max_grad_norm_(conventions.max_grad_norm),
       way_(way),
@@ -37,7 +38,7 @@ LatentOptimizer::LatentOptimizer(Memory& memory, const Dictionary& dictionary, c
   const int64_t local = dictionary.local_latents();
   const bool split = way == DataParallel::kGradients;
   padded_ = split ? (local + replicas.size() - 1) / replicas.size() : local;
-  owned_ = split ? owned_share(local, padded_, replicas.rank()) : Share{0, local};
+  owned_ = split ? owned_share(local, padded_, replicas.rank()) : Share{0, updates ? local : 0};
   encoder_m_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
   encoder_v_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
   decoder_m_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
@@ -73,9 +74,9 @@ kernels::LatentSlice LatentOptimizer::owned(Dictionary& dictionary) {
 }
 
 double LatentOptimizer::clip(double latent_squares, Vector<const float> decoder_bias_gradient,
-                             kernels::LatentStepArgs& args) {
+                             kernels::LatentStepArgs& args, Stream& stream) {
   double squares = latent_squares;
-  for (const float g : bias_gradient_on_host_.of(decoder_bias_gradient).span())
+  for (const float g : bias_gradient_on_host_.of(decoder_bias_gradient, stream).span())
     squares += static_cast<double>(g) * g;
   const double norm = std::sqrt(squares);
   args.gradient_scale = static_cast<float>(std::min(1.0, max_grad_norm_ / (norm + 1e-6)));
@@ -89,10 +90,11 @@ double LatentOptimizer::update(kernels::LatentStepArgs args, Vector<const float>
     return update_accumulated(args, decoder_bias_gradient, dictionary, stream);
   }
   double norm = 0.0;
-  if (max_grad_norm_ > 0.0) {
+  if (max_grad_norm_ > 0.0 || !updates_) {
     kernels::latent_gradient_norms(args, dictionary.decoder.view(), has_bias_, squared_norms_.view(), stream);
-    norm = clip(shards_->total(squared_norms_.view(), stream), decoder_bias_gradient, args);
+    norm = clip(shards_->total(squared_norms_.view(), stream), decoder_bias_gradient, args, stream);
   }
+  if (!updates_) return norm;
   kernels::latent_step(args, owned(dictionary), stream);
   kernels::adam_vector(args.adam, args.gradient_scale, decoder_bias_gradient, dictionary.decoder_bias.view(),
                        decoder_bias_m_.view(), decoder_bias_v_.view(), stream);
@@ -141,7 +143,7 @@ double LatentOptimizer::update_accumulated(kernels::LatentStepArgs args,
     kernels::stored_gradient_norms(mine, squared_norms_.view().rows(owned_.first, owned_.count), stream);
     double total = shards_->total(squared_norms_.view(), stream);
     if (split) replicas_->all_reduce(&total, 1, Dtype::kF64, ReduceOp::kSum, stream);
-    norm = clip(total, decoder_bias_gradient, args);
+    norm = clip(total, decoder_bias_gradient, args, stream);
   }
   kernels::latent_step_from_gradients(args, mine, slice, stream);
   kernels::adam_vector(args.adam, args.gradient_scale, decoder_bias_gradient, dictionary.decoder_bias.view(),

@@ -18,12 +18,14 @@ namespace orthant::sae {
 
 class LatentOptimizer {
  public:
+  // With `updates` false there are no moments, and update() only finds the norm: for codes that travel.
   LatentOptimizer(Memory& memory, const Dictionary& dictionary, const Conventions& conventions,
-                  DataParallel way, bool keeps_gradients, Communicator& replicas, ShardSum& shards);
+                  DataParallel way, bool keeps_gradients, bool updates, Communicator& replicas,
+                  ShardSum& shards);
 
   // Updates the latents from the paths of `args` (whole batch where codes travel, this replica's rows else)
   // and the decoder bias from its gradient of the whole batch. Returns the norm that clipping saw; 0 without
-  // clipping.
+  // clipping, unless nothing is updated.
   double update(kernels::LatentStepArgs args, Vector<const float> decoder_bias_gradient,
                 Dictionary& dictionary, Stream& stream);
 
@@ -38,11 +40,12 @@ class LatentOptimizer {
 
  private:
   [[nodiscard]] double clip(double latent_squares, Vector<const float> decoder_bias_gradient,
-                            kernels::LatentStepArgs& args);
+                            kernels::LatentStepArgs& args, Stream& stream);
   [[nodiscard]] kernels::LatentSlice owned(Dictionary& dictionary);
   [[nodiscard]] kernels::LatentGradients gradients();
 
   bool has_bias_;
+  bool updates_;
   kernels::DecoderNorm decoder_norm_;
   double max_grad_norm_;
   DataParallel way_;

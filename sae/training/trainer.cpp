@@ -61,7 +61,7 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
       auxiliary_(memory, config_.conventions, d_model, error_share(), exchange_, *grid.dictionary, sum_,
                  batch_),
       optimizer_(memory, dictionary_, config_.conventions, config_.data_parallel,
-                 is_dense(config_.conventions), *grid.data, sum_),
+                 is_dense(config_.conventions), config_.updates, *grid.data, sum_),
       penalty_lane_(memory.working_device()),
       feed_(memory, own_rows_.count, d_model, config_.micro_batches, *grid.dictionary),
       scaler_(memory, "batch", dictionary_, own_rows_.count),
@@ -79,6 +79,8 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
   const Conventions& c = config_.conventions;
   require(!(config_.virtual_shards > 0 && grid.data->size() > 1 && !exchange_.codes_travel()),
           "fixed sums over replicas need codes to travel");
+  require(config_.updates || (exchange_.codes_travel() && !is_dense(c)),
+          "a step without update keeps no gradients");
   const int64_t local = sum_.slice().count;
   if (!is_batch_topk(c)) {
     row_codes_ = kernels::Codes(memory, own_rows_.count,

@@ -44,6 +44,9 @@ struct TrainerConfig {
   int micro_batches = 1;
   // 0: fast sums; else sums over this many fixed parts, the same bits at every mesh.
   int virtual_shards = 0;
+  // False: steps go forward and backward and report the norm of the gradient; the weights stay as they are
+  // and no moments are held.
+  bool updates = true;
   DataParallel data_parallel = DataParallel::kCodes;
   // Rows of a block whose exchange between shards runs beside the encoding of the next one, on a device.
   int64_t exchange_rows = ShardEncoder::kExchangeRows;
@@ -90,6 +93,9 @@ class Trainer : public Checkpointable {
 
   // The penalty of the present decoder over `partition`, also where the preset has no penalty.
   [[nodiscard]] double orthogonality(const LatentPartition& partition);
+
+  // Local. Returns when the device has done all work of the steps so far.
+  void wait() { world_->data->wait(stream_); }
 
   [[nodiscard]] int64_t steps_done() const { return steps_done_; }
   [[nodiscard]] const Dictionary& dictionary() const { return dictionary_; }

@@ -59,7 +59,7 @@ StepTime step_time(const TrainerConfig& config, int64_t d_model, MeshShape mesh,
   const double parameters = 2.0 * latents * d;
   const bool keeps_gradients = !codes_travel || c.architecture == Architecture::kStandard;
   const double updated = codes_travel ? parameters : parameters / mesh.data;
-  time.optimizer = (24.0 * updated + parameters / 2.0 * (4.0 + rates.value_bytes) +
+  time.optimizer = ((config.updates ? 24.0 : 0.0) * updated + parameters / 2.0 * (4.0 + rates.value_bytes) +
                     (keeps_gradients ? 12.0 * parameters : 0.0)) /
                    bytes;
   if (c.orthogonality_coefficient > 0.0 && c.architecture != Architecture::kStandard) {

@@ -14,6 +14,7 @@
 #include "runtime/comm/nccl_api.h"
 #include "runtime/device/device.h"
 #include "tests/support/code_of.h"
+#include "tests/support/missing_device.h"
 #include "tests/support/temp_dir.h"
 
 namespace orthant::testing {
@@ -59,9 +60,9 @@ constexpr const char* kShared =
 class NcclWorld : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (cuda_device_count() == 0) GTEST_SKIP() << "no CUDA device is usable here";
+    if (cuda_device_count() == 0) return skip_or_fail("no CUDA device is usable here");
     std::string why;
-    if (code_of([] { (void)nccl_api(); }, &why) != ExitCode::kDone) GTEST_SKIP() << why;
+    if (code_of([] { (void)nccl_api(); }, &why) != ExitCode::kDone) return skip_or_fail(why);
   }
 };
 
