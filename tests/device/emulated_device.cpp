@@ -19,6 +19,8 @@ namespace {
 
 constexpr int64_t kRoom = int64_t{8} << 30;
 constexpr int64_t kAlignment = 256;
+// The kernel walks the pages whose access changes: few large ones, where it has them.
+constexpr int64_t kPage = int64_t{2} << 20;
 
 // The addresses of the device: free and given out.
 class Room {
@@ -77,10 +79,10 @@ class Room {
     require(end + bytes <= kRoom, "the memory of the device suffices");
     return end;
   }
-  // Only what was ever given out: the kernel walks the pages.
+  // Only what was ever given out.
   void protect(int access) {
     if (!used_.empty()) reach_ = std::max(reach_, used_.rbegin()->first + used_.rbegin()->second);
-    if (reach_ > 0) mprotect(base_, static_cast<size_t>((reach_ + 4095) / 4096 * 4096), access);
+    if (reach_ > 0) mprotect(base_, static_cast<size_t>((reach_ + kPage - 1) / kPage * kPage), access);
   }
   // Memory that is taken while the device works is opened too.
   void open() {
