@@ -64,12 +64,12 @@ class Evaluator {
  private:
   void open() {
     const Source& source = job_.own.source();
-    job_.dictionary = sae::load_dictionary(job_.own.sae(), job_.memory.host(), job_.grid.dictionary->size(),
-                                           job_.grid.dictionary->rank(), job_.virtual_shards)
-                          .dictionary;
-    refuse_more_shards_than_latents();
-    job_.dictionary.encoder_precision = job_.precision;
-    job_.there = copy_elsewhere(job_.dictionary, job_.memory.device());
+    sae::DictionaryFile own =
+        sae::load_dictionary(job_.own.sae(), job_.memory.host(), job_.grid.dictionary->size(),
+                             job_.grid.dictionary->rank(), job_.virtual_shards);
+    refuse_more_shards_than_latents(own.dictionary.latents);
+    own.dictionary.encoder_precision = job_.precision;
+    job_.dictionary = placed(std::move(own.dictionary), job_.memory.device());
     job_.evaluation.dictionary = &job_.dictionary;
     if (source.has_store()) job_.provenance = StoreReader(source.store()).provenance();
     if (wanted_.core || source.has_store() || source.has_array() || source.has_synthetic())
@@ -78,11 +78,10 @@ class Evaluator {
     if (wanted_.ce) losses_.emplace(job_);
   }
 
-  void refuse_more_shards_than_latents() const {
+  void refuse_more_shards_than_latents(int64_t latents) const {
     const int shards = job_.grid.dictionary->size();
-    if (shards <= job_.dictionary.latents) return;
-    refuse(fmt::format("mesh.dictionary = {} exceeds the dictionary's {} latents", shards,
-                       job_.dictionary.latents),
+    if (shards <= latents) return;
+    refuse(fmt::format("mesh.dictionary = {} exceeds the dictionary's {} latents", shards, latents),
            "every shard holds at least one latent", "Use fewer shards or more replicas (mesh.data).");
   }
 

@@ -22,8 +22,8 @@ EvaluationJob::EvaluationJob(Invocation& call)
       memory(call.device),
       stream(call.device) {}
 
-std::optional<sae::Dictionary> copy_elsewhere(const sae::Dictionary& dictionary, Memory& memory) {
-  if (memory.device() == kCpu) return std::nullopt;
+sae::Dictionary placed(sae::Dictionary dictionary, Memory& memory) {
+  if (memory.device() == kCpu) return dictionary;
   return sae::copy_of(dictionary, memory, "dictionary");
 }
 

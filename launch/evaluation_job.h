@@ -22,9 +22,6 @@ struct EvaluationJob {
   EvaluationJob(const EvaluationJob&) = delete;
   EvaluationJob& operator=(const EvaluationJob&) = delete;
 
-  // The slice where the job computes.
-  [[nodiscard]] const sae::Dictionary& working_dictionary() const { return there ? *there : dictionary; }
-
   Invocation& invocation;
   const Evaluate& own;
   World& world;
@@ -33,16 +30,14 @@ struct EvaluationJob {
   Grid grid;
   JobMemory memory;
   Stream stream;
-  sae::Dictionary dictionary;                  // this rank's slice, on the host
-  std::optional<sae::Dictionary> there;        // its copy where the job computes, if that is elsewhere
+  sae::Dictionary dictionary;                  // this rank's slice, where the job computes
   boost::json::object provenance;              // what a store says of itself; empty for other sources
   std::optional<models::LanguageModel> model;  // where it is given and needed
   sae::Evaluation evaluation;
 };
 
-// A copy of `dictionary` in `memory`; nothing where that is the host's, on which it lies already.
-[[nodiscard]] std::optional<sae::Dictionary> copy_elsewhere(const sae::Dictionary& dictionary,
-                                                            Memory& memory);
+// `dictionary`, which is on the host, in `memory`: itself where that is the host's.
+[[nodiscard]] sae::Dictionary placed(sae::Dictionary dictionary, Memory& memory);
 
 // Thrown on all ranks at an agreed point; the run is repeated by its command.
 struct EvaluationStopped {};

@@ -62,14 +62,15 @@ void EvaluationLosses::measure(double norm_limit) {
   World& world = job_->world;
   // Language models run data-parallel: every rank holds the whole dictionary.
   sae::DictionaryFile whole;
-  agree(*world.control, "load the whole dictionary",
-        [&] { whole = sae::load_dictionary(job_->own.sae(), job_->memory.host()); });
-  whole.dictionary.encoder_precision = job_->precision;
+  agree(*world.control, "load the whole dictionary", [&] {
+    whole = sae::load_dictionary(job_->own.sae(), job_->memory.host());
+    whole.dictionary.encoder_precision = job_->precision;
+    whole.dictionary = placed(std::move(whole.dictionary), job_->memory.device());
+  });
   const auto& ids = job_->own.source().exclude().token_ids();
   const std::vector<int32_t> token_ids(ids.begin(), ids.end());
   const std::vector<int32_t> positions = excluded_positions(job_->own.source());
-  const std::optional<sae::Dictionary> there = copy_elsewhere(whole.dictionary, job_->memory.device());
-  sae::SpliceEdit splice(there ? *there : whole.dictionary,
+  sae::SpliceEdit splice(whole.dictionary,
                          {.token_ids = token_ids, .positions = positions, .norm_limit = norm_limit},
                          job_->memory.device());
   sae::ZeroEdit zero;

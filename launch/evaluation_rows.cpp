@@ -39,7 +39,7 @@ EvaluationRows::EvaluationRows(EvaluationJob& job) : job_(&job) {
 
 void EvaluationRows::measure_reconstruction() {
   sae::Evaluation& found = job_->evaluation;
-  found.quality = sae::measure_reconstruction(job_->working_dictionary(), *source_, split_, rows_, job_->grid,
+  found.quality = sae::measure_reconstruction(job_->dictionary, *source_, split_, rows_, job_->grid,
                                               job_->virtual_shards);
   found.latents =
       sae::latent_statistics(*found.quality, job_->dictionary, *job_->grid.dictionary, job_->virtual_shards);
@@ -50,7 +50,7 @@ std::vector<sae::LatentContexts> EvaluationRows::find_contexts() {
   const std::vector<int64_t> latents =
       sae::latents_across_densities(job_->evaluation.latents->density, asked.latents());
   std::vector<sae::LatentContexts> contexts =
-      sae::find_top_contexts(job_->working_dictionary(), *source_, latents,
+      sae::find_top_contexts(job_->dictionary, *source_, latents,
                              {.split = split_, .rows = rows_, .top = asked.top(), .width = asked.width()},
                              job_->world, job_->grid, job_->virtual_shards);
   if (contexts.empty() && !latents.empty())

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/isa/vector.h"
+#include "sae/dictionary/host_dictionary.h"
 #include "sae/dictionary/reconstruction.h"
 #include "sae/measure/neighbour_cosines.h"
 
@@ -45,7 +46,8 @@ std::vector<Share> all_slices(int64_t latents, int shards, int virtual_shards) {
 
 DictionaryGeometry measure_geometry(const Dictionary& d, uint64_t seed, Communicator& shards,
                                     int virtual_shards) {
-  Stream stream;
+  Stream stream(d.encoder.view().device);
+  const HostDictionary host(d);
   const std::vector<Share> slices = all_slices(d.latents, shards.size(), virtual_shards);
   const auto whole = [&](const std::vector<float>& local) {
     return gather_latent_values(local, slices, shards, stream);
@@ -53,9 +55,9 @@ DictionaryGeometry measure_geometry(const Dictionary& d, uint64_t seed, Communic
   DictionaryGeometry geometry;
   geometry.max_decoder_cosine = whole(neighbour_cosines(d.decoder.view(), slices, shards, stream));
   geometry.max_encoder_cosine = whole(neighbour_cosines(d.encoder.view(), slices, shards, stream));
-  geometry.encoder_decoder_cosine = whole(own_angles(d));
-  geometry.encoder_norm = whole(own_encoder_norms(d));
-  const std::span<const float> biases = d.encoder_bias.view().span();
+  geometry.encoder_decoder_cosine = whole(own_angles(*host));
+  geometry.encoder_norm = whole(own_encoder_norms(*host));
+  const std::span<const float> biases = host->encoder_bias.view().span();
   geometry.encoder_bias = whole({biases.begin(), biases.end()});
   geometry.mean_max_decoder_cosine = mean_of(geometry.max_decoder_cosine);
   geometry.mean_max_encoder_cosine = mean_of(geometry.max_encoder_cosine);

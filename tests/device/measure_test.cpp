@@ -7,6 +7,7 @@
 #include "runtime/comm/self.h"
 #include "runtime/comm/world.h"
 #include "runtime/core/rng.h"
+#include "sae/measure/dictionary_geometry.h"
 #include "sae/measure/reconstruction_quality.h"
 #include "sae/measure/splice_edit.h"
 #include "sae/measure/top_contexts.h"
@@ -18,7 +19,7 @@ namespace {
 
 constexpr int64_t kWidth = 24;
 constexpr int64_t kLatents = 48;
-constexpr int64_t kRows = 300;  // one whole block and a part
+constexpr int64_t kRows = 270;  // one whole block and a part
 
 class LabelledSource : public ActivationSource {
  public:
@@ -102,6 +103,19 @@ TEST_F(MeasuresOnDevice, ContextsAreThoseOfTheCpu) {
       EXPECT_EQ(found[i].contexts[c].peak, expected[i].contexts[c].peak);
     }
   }
+}
+
+TEST_F(MeasuresOnDevice, GeometryIsThatOfTheCpu) {
+  const Dictionary here = dictionary(Architecture::kTopK, host), there = copy_of(here, memory, "dictionary");
+  const auto self = make_self_communicator();
+  const DictionaryGeometry expected = measure_geometry(here, 5, *self, 0),
+                           found = measure_geometry(there, 5, *self, 0);
+  EXPECT_NEAR(found.mean_max_decoder_cosine, expected.mean_max_decoder_cosine, kClose);
+  EXPECT_NEAR(found.mean_max_encoder_cosine, expected.mean_max_encoder_cosine, kClose);
+  EXPECT_NEAR(found.chance_mean_cosine, expected.chance_mean_cosine, kClose);
+  EXPECT_EQ(found.encoder_decoder_cosine, expected.encoder_decoder_cosine);
+  EXPECT_EQ(found.encoder_norm, expected.encoder_norm);
+  EXPECT_EQ(found.encoder_bias, expected.encoder_bias);
 }
 
 TEST_F(MeasuresOnDevice, ASpliceReplacesTheRowsThatItReplacesOnTheCpu) {

@@ -35,9 +35,8 @@ class VerbsOnDevice : public testing::DeviceTest {
   // What a verb prints with --json.
   json::object run(std::vector<std::string> words, Device device) {
     for (const char* const common : {"--json", "--progress=none", "--log_level=off"}) words.push_back(common);
-    words.push_back("--model=" + model);
     Request request = parse_command_line(words);
-    World world = make_self_world();
+    World world = make_self_world(device);
     Log log(0, log_level_from_name("off"));
     settle_precision(*request.config, device);
     Invocation invocation{.verb = *request.verb,
@@ -73,15 +72,16 @@ class VerbsOnDevice : public testing::DeviceTest {
 };
 
 TEST_F(VerbsOnDevice, PerplexityIsThatOfTheCpu) {
-  const std::vector<std::string> words = {"lm", "perplexity", "--text_file=" + text, "--window=12",
-                                          "--precision=f32"};
+  const std::vector<std::string> words = {
+      "lm", "perplexity", "--model=" + model, "--text_file=" + text, "--window=12", "--precision=f32"};
   const json::object expected = run(words, kCpu), found = run(words, testing::device());
   EXPECT_EQ(found.at("windows"), expected.at("windows"));
   EXPECT_NEAR(found.at("perplexity").as_double() / expected.at("perplexity").as_double(), 1.0, 1e-3);
 }
 
 TEST_F(VerbsOnDevice, PerplexityIsInBf16UnlessItIsAskedOtherwise) {
-  const std::vector<std::string> words = {"lm", "perplexity", "--text_file=" + text, "--window=12"};
+  const std::vector<std::string> words = {"lm", "perplexity", "--model=" + model, "--text_file=" + text,
+                                          "--window=12"};
   std::vector<std::string> asked = words;
   asked.push_back("--precision=bf16");
   EXPECT_EQ(run(words, testing::device()).at("nll"), run(asked, testing::device()).at("nll"));
@@ -90,22 +90,23 @@ TEST_F(VerbsOnDevice, PerplexityIsInBf16UnlessItIsAskedOtherwise) {
 }
 
 TEST_F(VerbsOnDevice, ScoresAndContinuationsAreThoseOfTheCpu) {
-  const std::vector<std::string> score = {"lm", "score", "--pairs=" + pairs, "--precision=f32"};
+  const std::vector<std::string> score = {"lm", "score", "--model=" + model, "--pairs=" + pairs,
+                                          "--precision=f32"};
   const json::array expected = run(score, kCpu).at("scores").as_array(),
                     found = run(score, testing::device()).at("scores").as_array();
   ASSERT_EQ(found.size(), 2u);
   for (size_t i = 0; i < 2; ++i) {
     EXPECT_NEAR(found[i].at("log_prob").as_double(), expected[i].at("log_prob").as_double(), 1e-2);
   }
-  const std::vector<std::string> generate = {"lm", "generate", "--prompt=abc", "--max_new_tokens=6",
-                                             "--precision=f32"};
+  const std::vector<std::string> generate = {"lm",           "generate",           "--model=" + model,
+                                             "--prompt=abc", "--max_new_tokens=6", "--precision=f32"};
   EXPECT_EQ(run(generate, testing::device()).at("ids"), run(generate, kCpu).at("ids"));
 }
 
 TEST_F(VerbsOnDevice, HarvestsTheRowsOfTheCpu) {
   const auto harvest = [&](const std::string& name, Device device) {
-    return run({"harvest", "--text=" + text, "--hook=blocks.1.hook_resid_post", "--context=12", "--dtype=f32",
-                "--precision=f32", "--out=" + dir.file(name)},
+    return run({"harvest", "--model=" + model, "--text=" + text, "--hook=blocks.1.hook_resid_post",
+                "--context=12", "--dtype=f32", "--precision=f32", "--out=" + dir.file(name)},
                device);
   };
   EXPECT_EQ(harvest("there", testing::device()).at("tokens"), harvest("here", kCpu).at("tokens"));
@@ -127,12 +128,16 @@ TEST_F(VerbsOnDevice, EvaluatesADictionaryAsTheCpuDoes) {
   sae::initialize_dictionary(dictionary, sae::EncoderInit::kUnitTransposed, 3);
   sae::write_dictionary_file(dictionary, {}, dir.file("sae.safetensors"), *make_self_communicator(), true,
                              stream);
-  (void)run({"harvest", "--text=" + text, "--hook=blocks.1.hook_resid_post", "--context=12", "--dtype=f32",
-             "--precision=f32", "--out=" + dir.file("store")},
+  (void)run({"harvest", "--model=" + model, "--text=" + text, "--hook=blocks.1.hook_resid_post",
+             "--context=12", "--dtype=f32", "--precision=f32", "--out=" + dir.file("store")},
             kCpu);
-  const std::vector<std::string> words = {
-      "evaluate",           "--sae=" + dir.file("sae.safetensors"), "--source.store=" + dir.file("store"),
-      "--source.holdout=0", "--source.exclude.positions=-1",        "--precision=f32"};
+  const std::vector<std::string> words = {"evaluate",
+                                          "--model=" + model,
+                                          "--sae=" + dir.file("sae.safetensors"),
+                                          "--source.store=" + dir.file("store"),
+                                          "--source.holdout=0",
+                                          "--source.exclude.positions=-1",
+                                          "--precision=f32"};
   const json::object expected = run(words, kCpu), found = run(words, testing::device());
   for (const char* const name : {"explained_variance", "l0", "mse", "ce_loss_without_sae", "ce_loss_with_sae",
                                  "ce_loss_with_ablation", "kl_div_with_sae", "mean_max_cosine"}) {
@@ -140,6 +145,26 @@ TEST_F(VerbsOnDevice, EvaluatesADictionaryAsTheCpuDoes) {
     EXPECT_NEAR(found.at(name).to_number<double>(), value, 1e-3 * (1.0 + std::abs(value))) << name;
   }
   EXPECT_EQ(found.at("measured_rows"), expected.at("measured_rows"));
+}
+
+TEST_F(VerbsOnDevice, TrainsOnALiveModelAsTheCpuDoes) {
+  const std::vector<std::string> words = {"train",
+                                          "--source.model=" + model,
+                                          "--source.text=" + text,
+                                          "--source.hook=blocks.1.hook_resid_post",
+                                          "--source.context=12",
+                                          "--source.holdout=0",
+                                          "--sae.latents=48",
+                                          "--sae.k=4",
+                                          "--train.batch_tokens=16",
+                                          "--train.tokens=96",
+                                          "--train.holdout_rows=32",
+                                          "--precision=f32"};
+  const json::object expected = run(words, kCpu), found = run(words, testing::device());
+  for (const char* const name : {"explained_variance", "l0", "mse", "input_scale"}) {
+    const double value = expected.at(name).to_number<double>();
+    EXPECT_NEAR(found.at(name).to_number<double>(), value, 1e-2 * (1.0 + std::abs(value))) << name;
+  }
 }
 
 }  // namespace
