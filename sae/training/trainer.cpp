@@ -7,7 +7,6 @@
 #include "kernels/codes/decode.h"
 #include "kernels/dense/elementwise.h"
 #include "runtime/core/error.h"
-#include "sae/dictionary/host_dictionary.h"
 #include "sae/training/dense_blocks.h"
 
 namespace orthant::sae {
@@ -338,14 +337,12 @@ void Trainer::calibrate_threshold(ActivationSource& source, int batches) {
 }
 
 double Trainer::orthogonality(const LatentPartition& partition) {
-  Memory memory;
-  Stream stream;
-  const HostDictionary host(dictionary_);
+  Memory memory(stream_.device());
   OrthogonalityPenalty penalty(
       memory, d_model_, slices_of(dictionary_.latents, grid_->dictionary->size(), config_.virtual_shards),
       config_.conventions.orthogonality_chunk, *world_->data, *grid_->dictionary);
   Tensor<float, 2> gradient(memory, "orthogonality", {dictionary_.slice.count, d_model_});
-  return penalty.evaluate(host->decoder.view(), partition, 0.0f, gradient.view(), stream);
+  return penalty.evaluate(dictionary_.decoder.view(), partition, 0.0f, gradient.view(), stream_);
 }
 
 }  // namespace orthant::sae
