@@ -238,7 +238,7 @@ void Trainer::count_dead(StepReport& report) {
   dead_.mark(codes_, config_.conventions.fired_by_selection, stream_);
   if (grid_->data->size() > 1) all_reduce(*grid_->data, dead_.marks(), ReduceOp::kMax, stream_);
   dead_.advance(config_.batch_tokens, stream_);
-  world_->data->wait(stream_);
+  wait();
   dead_list_ = dead_.list_dead(stream_);
   report.dead_latents = dead_list_.shape[0];
   grid_->dictionary->all_reduce(&report.dead_latents, 1, Dtype::kI64, ReduceOp::kSum, stream_);

@@ -89,6 +89,10 @@ class Trainer : public Checkpointable {
   // The penalty of the present decoder over `partition`, also where the preset has no penalty.
   [[nodiscard]] double orthogonality(const LatentPartition& partition);
 
+  // Local. Returns when the device has come to the end of the last step: until then nobody may read the
+  // dictionary in another stream.
+  void wait() { world_->data->wait(stream_); }
+
   [[nodiscard]] int64_t steps_done() const { return steps_done_; }
   [[nodiscard]] const Dictionary& dictionary() const { return dictionary_; }
   [[nodiscard]] Dictionary& dictionary() { return dictionary_; }

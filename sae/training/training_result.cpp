@@ -21,6 +21,7 @@ boost::json::object training_result(Trainer& trainer, ActivationSource& source, 
                                     int64_t holdout_rows) {
   const TrainerConfig& config = trainer.config();
   trainer.calibrate_threshold(source, kCalibrationBatches);
+  trainer.wait();
   const Dictionary& d = trainer.dictionary();
   Stream stream(d.encoder.view().device);
   // A generator has no end; a store without held-out documents is measured on what it was trained on.
