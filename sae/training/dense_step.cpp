@@ -26,7 +26,7 @@ void Trainer::step_dense(StepReport& report) {
     const Matrix<float> x = x_.view().rows(first, rows);
     const Matrix<float> gradient = exchange_.own(gradient_.view()).rows(first, rows);
     codes_ = row_codes_.view(rows);
-    world_->data->wait(stream_);
+    wait();
     const int64_t found =
         encoder_.above(exchange_.own(centred_.view()).rows(first, rows), dictionary_, 0.0f, codes_, stream_);
     require(found <= codes_.capacity(), "a dense block has room for every activation");
@@ -54,7 +54,7 @@ void Trainer::step_dense(StepReport& report) {
   report.reconstruction = report.squared_error * error_share();
   if (grid_->data->size() > 1) all_reduce(*grid_->data, dead_.marks(), ReduceOp::kMax, stream_);
   dead_.advance(config_.batch_tokens, stream_);
-  world_->data->wait(stream_);
+  wait();
   report.dead_latents = dead_.list_dead(stream_).shape[0];
   grid_->dictionary->all_reduce(&report.dead_latents, 1, Dtype::kI64, ReduceOp::kSum, stream_);
   if (penalty_active_ && grid_->data->size() > 1) {

@@ -101,6 +101,8 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
   pair_cosines_ = Tensor<float, 1>(memory, "orthogonality", {2 * chunk});
   band_cosine_on_host_ = HostCopy(memory.working_device(), band_cosine_.view().bytes());
   band_partner_on_host_ = HostCopy(memory.working_device(), band_partner_.view().bytes());
+  // What follows is the host's, and a plan evaluates nothing: billions of latents are planned too.
+  if (memory.counts_only()) return;
   best_.resize(static_cast<size_t>(latents));
   cosine_.resize(static_cast<size_t>(latents));
   partner_.resize(static_cast<size_t>(latents));

@@ -7,7 +7,6 @@
 #include "kernels/codes/decode.h"
 #include "kernels/dense/elementwise.h"
 #include "runtime/core/error.h"
-#include "sae/dictionary/host_dictionary.h"
 #include "sae/training/dense_blocks.h"
 
 namespace orthant::sae {
@@ -238,7 +237,7 @@ void Trainer::count_dead(StepReport& report) {
   dead_.mark(codes_, config_.conventions.fired_by_selection, stream_);
   if (grid_->data->size() > 1) all_reduce(*grid_->data, dead_.marks(), ReduceOp::kMax, stream_);
   dead_.advance(config_.batch_tokens, stream_);
-  world_->data->wait(stream_);
+  wait();
   dead_list_ = dead_.list_dead(stream_);
   report.dead_latents = dead_list_.shape[0];
   grid_->dictionary->all_reduce(&report.dead_latents, 1, Dtype::kI64, ReduceOp::kSum, stream_);
@@ -338,14 +337,12 @@ void Trainer::calibrate_threshold(ActivationSource& source, int batches) {
 }
 
 double Trainer::orthogonality(const LatentPartition& partition) {
-  Memory memory;
-  Stream stream;
-  const HostDictionary host(dictionary_);
+  Memory memory(stream_.device());
   OrthogonalityPenalty penalty(
       memory, d_model_, slices_of(dictionary_.latents, grid_->dictionary->size(), config_.virtual_shards),
       config_.conventions.orthogonality_chunk, *world_->data, *grid_->dictionary);
   Tensor<float, 2> gradient(memory, "orthogonality", {dictionary_.slice.count, d_model_});
-  return penalty.evaluate(host->decoder.view(), partition, 0.0f, gradient.view(), stream);
+  return penalty.evaluate(dictionary_.decoder.view(), partition, 0.0f, gradient.view(), stream_);
 }
 
 }  // namespace orthant::sae

@@ -94,7 +94,8 @@ class Trainer : public Checkpointable {
   // The penalty of the present decoder over `partition`, also where the preset has no penalty.
   [[nodiscard]] double orthogonality(const LatentPartition& partition);
 
-  // Local. Returns when the device has done all work of the steps so far.
+  // Local. Returns when the device has come to the end of the last step: until then nobody may read the
+  // dictionary in another stream.
   void wait() { world_->data->wait(stream_); }
 
   [[nodiscard]] int64_t steps_done() const { return steps_done_; }

@@ -19,11 +19,11 @@ std::vector<Share> all_slices(const Dictionary& d, int shards, int virtual_shard
 
 boost::json::object training_result(Trainer& trainer, ActivationSource& source, Grid& grid,
                                     int64_t holdout_rows) {
-  Stream stream;
   const TrainerConfig& config = trainer.config();
   trainer.calibrate_threshold(source, kCalibrationBatches);
-  const HostDictionary host(trainer.dictionary());
-  const Dictionary& d = *host;
+  trainer.wait();
+  const Dictionary& d = trainer.dictionary();
+  Stream stream(d.encoder.view().device);
   // A generator has no end; a store without held-out documents is measured on what it was trained on.
   const bool held_out = source.rows(Split::kHoldout) > 0 || source.rows(Split::kTrain) == 0;
   const ReconstructionQuality quality =
@@ -59,7 +59,8 @@ boost::json::object training_result(Trainer& trainer, ActivationSource& source, 
   result["excluded"] = {{"token_ids", excluded.token_ids},
                         {"positions", excluded.positions},
                         {"norm_ratio", excluded.norm_ratio}};
-  result["weights_sha256"] = weights_sha256(d, *grid.dictionary, stream);
+  const HostDictionary host(d);
+  result["weights_sha256"] = weights_sha256(*host, *grid.dictionary, stream);
   return result;
 }
 

@@ -82,6 +82,22 @@ TEST_F(OrthogonalityOnADevice, IsThatOfTheCpu) {
   }
 }
 
+TEST_F(OrthogonalityOnADevice, AllocatesWhatIsPlannedAndNothingInAStep) {
+  const auto self = make_self_communicator(testing::device());
+  Memory planned = Memory::counting(testing::device()), memory(testing::device());
+  Stream stream(testing::device());
+  const OrthogonalityPenalty plan(planned, kWidth, {{0, kLatents}}, 30, *self, *self);
+  OrthogonalityPenalty penalty(memory, kWidth, {{0, kLatents}}, 30, *self, *self);
+  EXPECT_EQ(planned.allocated_bytes(), memory.allocated_bytes());
+  const int64_t before = memory.allocated_bytes();
+  Memory other(testing::device());
+  Tensor<float, 2> decoder(other, "test", {kLatents, kWidth}), gradient(other, "test", {kLatents, kWidth});
+  const std::vector<float> rows = decoder_rows();
+  copy_bytes(decoder.data(), testing::device(), rows.data(), kCpu, decoder.view().bytes());
+  (void)penalty.evaluate(decoder.view(), LatentPartition(kLatents, 30, 3, 0), 0.7f, gradient.view(), stream);
+  EXPECT_EQ(memory.allocated_bytes(), before);
+}
+
 #if ORTHANT_EMULATED_DEVICE
 
 TEST_F(OrthogonalityOnADevice, OverDevicesHasTheBitsOfOneProcess) {

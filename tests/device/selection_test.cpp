@@ -81,6 +81,14 @@ TEST_F(SelectionOnADevice, OfABatchIsThatOfTheCpu) {
   }
 }
 
+TEST_F(SelectionOnADevice, AllocatesWhatIsPlanned) {
+  Memory planned = Memory::counting(testing::device()), memory(testing::device());
+  const BatchSelection batch_plan(planned, 5000), batch(memory, 5000);
+  const RowSelection rows_plan(planned, kRows, 9, 3), rows(memory, kRows, 9, 3);
+  EXPECT_GT(memory.allocated_bytes(), 0);
+  EXPECT_EQ(planned.allocated_bytes(), memory.allocated_bytes());
+}
+
 #if ORTHANT_EMULATED_DEVICE
 
 Selected select_of_rows(Communicator& shards, int kinds, int64_t k, bool scales) {

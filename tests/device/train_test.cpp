@@ -52,6 +52,7 @@ TrainerConfig tiny_training(const Wish& wish) {
   dictionary.set_auxk(8);
   if (!wish.auxiliary) dictionary.set_auxk_alpha(0.0);
   dictionary.set_dead_feature_threshold(kBatch);
+  dictionary.mutable_orthogonality()->set_chunk(40);
   if (!wish.input_scaling.empty()) dictionary.set_normalize_activations(wish.input_scaling);
   if (wish.preset == "standard") dictionary.set_l1_coefficient(0.05);
   Train train;
@@ -161,6 +162,7 @@ void expect_near(const StepReport& cpu, const StepReport& device) {
   near(cpu.reconstruction, device.reconstruction, "reconstruction");
   near(cpu.auxiliary, device.auxiliary, "auxiliary");
   near(cpu.sparsity, device.sparsity, "sparsity");
+  near(cpu.orthogonality, device.orthogonality, "orthogonality");
   near(cpu.squared_error, device.squared_error, "squared error");
   near(cpu.variance, device.variance, "variance");
   near(cpu.gradient_norm, device.gradient_norm, "gradient norm");
@@ -212,7 +214,8 @@ std::string name_of_test(const ::testing::TestParamInfo<Wish>& named) {
 
 INSTANTIATE_TEST_SUITE_P(Presets, TrainOnDevice,
                          ::testing::Values(Wish{"topk"}, Wish{"dl_topk"}, Wish{"saelens_topk"},
-                                           Wish{"batchtopk"}, Wish{"dl_batchtopk"}, Wish{"standard"}),
+                                           Wish{"batchtopk"}, Wish{"dl_batchtopk"}, Wish{"standard"},
+                                           Wish{"ortsae"}),
                          name_of_test);
 // Of a preset with something else; fewer steps, because fibers are slow.
 INSTANTIATE_TEST_SUITE_P(

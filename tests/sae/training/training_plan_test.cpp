@@ -91,6 +91,28 @@ TEST(TrainingPlanOfLargeDictionaries, TouchesNoMemory) {
   EXPECT_LT(peak_resident_bytes() - resident, int64_t{64} << 20);
 }
 
+// Of a device that is not there: no screen, no candidates for the auxiliary loss, whatever this processor
+// has.
+TEST(TrainingPlanOfADevice, CountsWhatTheDeviceTakesWithoutOne) {
+  TrainerConfig config = config_of("topk", {{1, 1}});
+  config.conventions.latents = 4096;
+  config.conventions.encoder_precision = kernels::Precision::kBF16;
+  const auto bytes_in = [&](const char* segment, Device device) {
+    int64_t bytes = 0;
+    for (const SegmentUse& use : trainer_footprint(config, 64, {1, 1}, 0, device).segments) {
+      if (use.segment == segment) bytes += use.allocated_bytes;
+    }
+    return bytes;
+  };
+  constexpr Device kCuda{DeviceKind::kCuda, 0};
+  EXPECT_EQ(bytes_in("weights", kCuda), bytes_in("weights", kCpu));
+  EXPECT_EQ(bytes_in("adam", kCuda), bytes_in("adam", kCpu));
+  EXPECT_GT(bytes_in("watched latents", kCpu), 0);
+  EXPECT_EQ(bytes_in("watched latents", kCuda), 0);
+  // Main and auxiliary encoder in two bytes an element, and what AuxK gathers of each latent.
+  EXPECT_EQ(bytes_in("packed encoder", kCuda), 2 * 4096 * 64 * 2 + 4096 * (4 + 4));
+}
+
 struct Sent {
   Traffic dictionary, data, world;
 };
