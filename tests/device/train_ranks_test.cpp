@@ -52,6 +52,7 @@ TrainerConfig tiny_training(const Wish& wish) {
   train.set_lr_warm_up_steps(2);
   TrainerConfig config;
   config.conventions = resolve_conventions(dictionary, train);
+  config.conventions.threshold_start_step = 0;
   config.batch_tokens = kBatch;
   config.steps = kSteps;
   config.seed = 11;
@@ -202,7 +203,8 @@ INSTANTIATE_TEST_SUITE_P(All, TrainOnDevices,
                                            Wish{"topk", {1, 2}, DataParallel::kCodes, true},
                                            Wish{"topk", {2, 1}, DataParallel::kCodes, true},
                                            Wish{"ortsae", {1, 2}}, Wish{"ortsae", {2, 1}},
-                                           Wish{"standard", {1, 2}}),
+                                           Wish{"standard", {1, 2}}, Wish{"saelens_topk", {1, 2}},
+                                           Wish{"dl_topk", {1, 2}}),
                          [](const ::testing::TestParamInfo<Wish>& named) {
                            return ::testing::PrintToString(named.param);
                          });
