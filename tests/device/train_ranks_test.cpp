@@ -55,6 +55,7 @@ TrainerConfig tiny_training(const Wish& wish) {
   train.set_lr_warm_up_steps(2);
   TrainerConfig config;
   config.conventions = resolve_conventions(dictionary, train);
+  config.conventions.threshold_start_step = 0;
   config.batch_tokens = kBatch;
   config.steps = kSteps;
   config.seed = 11;
@@ -222,7 +223,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Wish{"topk", {2, 1}, DataParallel::kGradients},
                       Wish{"topk", {1, 2}, DataParallel::kCodes, true},
                       Wish{"topk", {2, 1}, DataParallel::kCodes, true}, Wish{"ortsae", {1, 2}},
-                      Wish{"ortsae", {2, 1}}, Wish{"standard", {1, 2}}),
+                      Wish{"ortsae", {2, 1}}, Wish{"standard", {1, 2}}, Wish{"saelens_topk", {1, 2}},
+                      Wish{"dl_topk", {1, 2}}),
     [](const ::testing::TestParamInfo<Wish>& named) { return ::testing::PrintToString(named.param); });
 
 #endif
