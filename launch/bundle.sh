@@ -8,19 +8,25 @@ cd "$(dirname "$0")/.."
 [ $# = 1 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 build=${BUILD_DIR:-build}
 file=$(realpath -m "$1")
-for program in orthant test_cuda nccl_rank; do
+programs=(orthant test_cuda test_device_cuda nccl_rank)
+for program in "${programs[@]}"; do
   [ -x "$build/$program" ] || { echo "bundle: '$build/$program' is missing (not built, or built without CUDA) Run launch/setup.sh --cuda." >&2; exit 66; }
 done
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 bundle=$folder/orthant-gpu
-mkdir -p "$bundle/bin" "$bundle/lib"
-for program in orthant test_cuda nccl_rank; do
+mkdir -p "$bundle/bin/benchmarks" "$bundle/lib"
+# The speed of a step is measured where that was built.
+if [ -x "$build/benchmarks/bench_train" ]; then
+  programs+=(benchmarks/bench_train)
+  cp benchmarks/gpu_goals.sh benchmarks/gpu_goals_table.py "$bundle/"
+fi
+for program in "${programs[@]}"; do
   strip -o "$bundle/bin/$program" "$build/$program"
 done
 # The C library is the host's: one of another version next to the host's loader does not start.
-ldd "$bundle"/bin/* | awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u |
+ldd "${programs[@]/#/$bundle/bin/}" | awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u |
   grep -v -E '/(libc|libm|libdl|librt|libpthread|libresolv|ld-linux[^/]*)\.so' |
   while read -r library; do cp -L "$library" "$bundle/lib/"; done
 cp launch/gpu_rung.sh "$bundle/run.sh"

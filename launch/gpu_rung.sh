@@ -42,6 +42,7 @@ export -f two_ranks
 export here out
 
 step kernels 300 "$here/bin/test_cuda" "--gtest_output=json:$out/kernels.json"
+step programs 600 "$here/bin/test_device_cuda" "--gtest_output=json:$out/programs.json"
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck synccheck; do
     step "$tool" 600 compute-sanitizer --tool "$tool" --error-exitcode 1 "$here/bin/test_cuda" --gtest_brief=1
@@ -50,6 +51,9 @@ fi
 step nccl_one_rank 120 env ORTHANT_RANK=0 ORTHANT_WORLD=1 "ORTHANT_NCCL_ID=$out/nccl_one.id" "$here/bin/nccl_rank"
 step nccl_two_ranks_one_gpu 120 bash -c two_ranks
 rm -f "$out/nccl.id" "$out/nccl_one.id"
+if [ -x "$here/bin/benchmarks/bench_train" ]; then
+  step speed 1800 env BUILD_DIR="$here/bin" "$here/gpu_goals.sh" "--out=$out"
+fi
 
 printf '{"card":"%s","date":"%s","steps":[%s]}\n' "$(head -1 "$out/card.txt")" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
   "$(IFS=,; echo "${lines[*]}")" >"$out/summary.json"

@@ -43,7 +43,7 @@ TEST_F(Bundle, IsSmallAndItsProgramsNeedNothingElseOfTheHost) {
     if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
   }
   EXPECT_LT(bytes, kMostBytes);
-  for (const std::string program : {"orthant", "test_cuda", "nccl_rank"}) {
+  for (const std::string program : {"orthant", "test_cuda", "test_device_cuda", "nccl_rank"}) {
     const Outcome libraries = run("ldd " + folder.file("orthant-gpu/bin/" + program));
     ASSERT_TRUE(ended(libraries, 0));
     std::istringstream lines(libraries.out);
