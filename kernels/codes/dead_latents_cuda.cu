@@ -2,6 +2,7 @@
 // places, then each block writes its own from its place on.
 #include "kernels/codes/statistics_cuda.h"
 #include "kernels/cuda/block_prefix.cuh"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::kernels::cuda {
 namespace {
@@ -84,8 +85,7 @@ int64_t list_dead(Vector<const int64_t> tokens, int64_t threshold, Vector<int32_
   launch(place_dead, {.blocks = blocks, .threads = kThreads}, stream, tokens.data, threshold, latents,
          scratch.data, list.data);
   int64_t count = 0;
-  stream.synchronize();
-  copy_bytes(&count, kCpu, scratch.data + blocks, stream.device(), sizeof count);
+  copy_in_order(&count, scratch.data + blocks, sizeof count, stream);
   return count;
 }
 

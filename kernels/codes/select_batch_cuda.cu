@@ -5,7 +5,7 @@
 #include "kernels/codes/select_batch_cuda.h"
 #include "kernels/cuda/block_prefix.cuh"
 #include "kernels/scalar.h"
-#include "runtime/device/buffer.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::kernels::cuda {
 namespace {
@@ -148,8 +148,7 @@ Equals equals_of(const CodesView& codes, uint32_t bits, int64_t first_row) {
 
 template <typename T>
 void read(const T* from, int64_t count, T* into, Stream& stream) {
-  stream.synchronize();
-  copy_bytes(into, kCpu, from, stream.device(), count * static_cast<int64_t>(sizeof(T)));
+  copy_in_order(into, from, count * static_cast<int64_t>(sizeof(T)), stream);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "kernels/encode/encode_tile.cuh"
 #include "kernels/encode/encode_tops_cuda.h"
 #include "runtime/device/buffer.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::kernels::cuda {
 namespace {
@@ -142,8 +143,7 @@ struct Encoding {
   template <typename T>
   [[nodiscard]] T read(const T* from) const {
     T value{};
-    stream.synchronize();
-    copy_bytes(&value, kCpu, from, stream.device(), sizeof value);
+    copy_in_order(&value, from, sizeof value, stream);
     return value;
   }
 

@@ -132,7 +132,7 @@ class Decoder {
     const int64_t length = static_cast<int64_t>(prompts_[s].size()) + count;
     if (count == options_.max_new_tokens || length == weights_.config.context_length) return false;
     project_logits(weights_, hidden, logits_.view(), state_, stream_);
-    const std::span<const float> logits = host_logits_.of(logits_.view()).span();
+    const std::span<const float> logits = host_logits_.of(logits_.view(), stream_).span();
     const int32_t token =
         options_.temperature == 0.0
             ? largest_logit(logits)

@@ -1,13 +1,14 @@
 #include "models/tasks/logit_block.h"
 
 #include "kernels/transformer/log_softmax.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::models {
 namespace {
 
 template <typename T>
-void to_host(Vector<T> there, T* here) {
-  copy_bytes(here, kCpu, there.data, there.device, there.bytes());
+void to_host(Vector<T> there, T* here, Stream& stream) {
+  copy_in_order(here, there.data, there.bytes(), stream);
 }
 
 }  // namespace
@@ -31,13 +32,13 @@ void LogitBlock::compute(Matrix<const float> hidden, std::span<const int32_t> ta
   const Vector<int32_t> largest = largest_at_.view().rows(0, rows_);
   const Vector<int32_t> chosen = targets_at_.view().rows(0, rows_);
   const Vector<float> target_logits = target_logits_at_.view().rows(0, rows_);
-  copy_bytes(chosen.data, chosen.device, targets.data(), kCpu, chosen.bytes());
+  copy_in_order(chosen.data, targets.data(), chosen.bytes(), stream);
   project_logits(weights_, hidden, logits, state, stream);
   kernels::log_normalizers(logits, log_sums, largest, stream);
   kernels::logits_of(logits, chosen, target_logits, stream);
-  to_host(log_sums, log_sums_.data());
-  to_host(largest, largest_.data());
-  to_host(target_logits, target_logits_.data());
+  to_host(log_sums, log_sums_.data(), stream);
+  to_host(largest, largest_.data(), stream);
+  to_host(target_logits, target_logits_.data(), stream);
 }
 
 void LogitBlock::divergence_to(const LogitBlock& other, std::span<double> into, Stream& stream) {
@@ -47,7 +48,7 @@ void LogitBlock::divergence_to(const LogitBlock& other, std::span<double> into, 
   kernels::kl_divergence(logits_.view().rows(0, rows_), log_sums_at_.view().rows(0, rows_),
                          other.logits_.view().rows(0, rows_), other.log_sums_at_.view().rows(0, rows_),
                          divergences, stream);
-  to_host(divergences, into.data());
+  to_host(divergences, into.data(), stream);
 }
 
 }  // namespace orthant::models

@@ -18,9 +18,9 @@ namespace orthant::models {
 namespace {
 
 // The list where the kernels read it.
-Vector<const int32_t> copied(std::span<const int32_t> list, Tensor<int32_t, 1>& into) {
+Vector<const int32_t> copied(std::span<const int32_t> list, Tensor<int32_t, 1>& into, Stream& stream) {
   const Vector<int32_t> view = into.view().rows(0, static_cast<int64_t>(list.size()));
-  copy_bytes(view.data, view.device, list.data(), kCpu, view.bytes());
+  copy_in_order(view.data, list.data(), view.bytes(), stream);
   return view;
 }
 
@@ -210,7 +210,7 @@ Matrix<const float> final_rows(const Pass& pass) {
   for (const int64_t row : wanted)
     require(row >= 0 && row < pass.tokens(), "logit rows lie inside the batch");
   const Vector<const int32_t> rows =
-      copied(std::vector<int32_t>(wanted.begin(), wanted.end()), pass.state.logit_rows_at);
+      copied(std::vector<int32_t>(wanted.begin(), wanted.end()), pass.state.logit_rows_at, pass.stream);
   const Matrix<float> hidden = pass.state.delta.view().rows(0, count);
   kernels::gather_rows(pass.residual(), rows, hidden, pass.stream);
   kernels::rms_norm(hidden, pass.weights.final_norm.view(), pass.weights.config.rms_epsilon, hidden,
@@ -278,8 +278,8 @@ Matrix<const float> forward(const Weights& weights, const ForwardArgs& args, Run
   require(pass.last.layer < static_cast<int64_t>(weights.blocks.size()) ||
               pass.last == HookPoint{0, HookSite::kResidPre},
           "the blocks that are wanted were loaded");
-  const Vector<const int32_t> ids = copied(args.batch.token_ids, state.token_ids_at);
-  (void)copied(state.positions, state.positions_at);
+  const Vector<const int32_t> ids = copied(args.batch.token_ids, state.token_ids_at, stream);
+  (void)copied(state.positions, state.positions_at, stream);
   kernels::gather_rows(weights.embedding.view(), ids, pass.residual(), stream);
   for (int64_t layer = 0; layer <= pass.last.layer; ++layer) run_block(pass, layer);
   advance_cache(args);

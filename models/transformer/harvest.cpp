@@ -148,7 +148,7 @@ class Harvester {
     }
     (void)forward(weights_, {.batch = {ids, offsets}, .taps = taps}, state_, stream_);
     std::vector<Matrix<const float>> rows;
-    for (size_t i = 0; i < hooks_.size(); ++i) rows.push_back(host_rows_[i].of(taps[i].into));
+    for (size_t i = 0; i < hooks_.size(); ++i) rows.push_back(host_rows_[i].of(taps[i].into, stream_));
     for (size_t p = begin; p < next_; ++p) keep(pieces_[p], offsets[p - begin], rows);
   }
 

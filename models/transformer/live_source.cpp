@@ -143,7 +143,7 @@ void LiveSource::run_tokens(int64_t first, int64_t end, Take take) {
     const Tap tap{hook_, tapped_.view().rows(0, tokens)};
     const auto ids = text_.token_ids().subspan(static_cast<size_t>(begin), static_cast<size_t>(tokens));
     (void)forward(model_.weights, {.batch = {ids, offsets}, .taps = {&tap, 1}}, state_, stream_);
-    const Matrix<const float> rows = host_rows_.of(tap.into);
+    const Matrix<const float> rows = host_rows_.of(tap.into, stream_);
     for (int64_t token = std::max(begin, first); token < std::min(begin + tokens, end); ++token) {
       take(token, rows.row(token - begin));
     }

@@ -88,10 +88,12 @@ Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Str
   for (int64_t layer = 0; layer < std::min(range.blocks, config.layers); ++layer) {
     weights.blocks.push_back(read_block(reader, config, layer));
   }
-  if (!range.head) return weights;
-  weights.final_norm = reader.vector("model.norm.weight", config.d_model);
-  weights.head = config.tied_embeddings ? reader.packed(weights.embedding.view())
-                                        : reader.packed("lm_head", config.vocabulary, config.d_model);
+  if (range.head) {
+    weights.final_norm = reader.vector("model.norm.weight", config.d_model);
+    weights.head = config.tied_embeddings ? reader.packed(weights.embedding.view())
+                                          : reader.packed("lm_head", config.vocabulary, config.d_model);
+  }
+  stream.synchronize();
   return weights;
 }
 

@@ -45,9 +45,9 @@ struct LoadRange {
   bool head = true;
 };
 
-// On a Memory that counts only the file's header is looked at. Throws Error(kConfig) where the configuration
-// is impossible, Error(kData) where a tensor is absent or
-// misshapen.
+// All is there when it returns, for work on any stream. On a Memory that counts only the file's header is
+// looked at. Throws Error(kConfig) where the configuration is impossible, Error(kData) where a tensor is
+// absent or misshapen.
 [[nodiscard]] Weights load_weights(const ModelFile& file, LoadRange range, Memory& memory, Stream& stream,
                                    kernels::Precision precision = kernels::Precision::kF32);
 

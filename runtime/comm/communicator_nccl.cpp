@@ -119,6 +119,7 @@ void NcclCommunicator::fetch(const Step& step, void* host, const void* staged, i
   link_->wait(step.watch, step.stream);
   copy(step, host, staged, bytes);
   link_->wait(step.watch, step.stream);
+  staging_.rest();
 }
 
 // Piece i of a message travels in round i on both sides, and the calls of a round are counted alike on all

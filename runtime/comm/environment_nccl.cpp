@@ -51,6 +51,7 @@ bool ranks_share_gpus() {
 void prepare_nccl_environment(int rank) {
   refuse_absent_interface();
   ::setenv("NCCL_NVLS_ENABLE", "0", 0);
+  ::setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
   if (!ranks_share_gpus()) return;
   ::setenv("NCCL_HOSTID", fmt::format("{}-rank-{}", host_name(), rank).c_str(), 1);
 }

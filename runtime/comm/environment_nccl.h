@@ -16,8 +16,10 @@ namespace orthant {
 // takes each rank for a host of its own and the ranks talk over sockets.
 [[nodiscard]] bool ranks_share_gpus();
 
-// Sets NCCL_NVLS_ENABLE=0 unless it is set, because with NVLS the bits of a sum depend on what else is
-// running; and where ranks share a GPU a NCCL_HOSTID of this rank. Throws Error(kConfig) when
+// Sets, unless they are set, NCCL_NVLS_ENABLE=0, because with NVLS the bits of a sum depend on what else is
+// running, and NCCL_LAUNCH_ORDER_IMPLICIT=1, by which NCCL from 2.26 on starts operations of several
+// communicators of a rank in the order of the calls: otherwise those of two streams may wait for each other.
+// Where ranks share a GPU it sets a NCCL_HOSTID of this rank. Throws Error(kConfig) when
 // NCCL_SOCKET_IFNAME names no network interface of this host, which NCCL would report much later.
 void prepare_nccl_environment(int rank);
 

@@ -22,15 +22,22 @@ std::byte* NcclScratch::room(Watchdog::Watch& watch, int64_t bytes, void* stream
     bytes_ = enough;
     handle_ = link_.register_buffer(watch, data_, bytes_);
   } else if (stream != stream_) {
-    link_.wait(watch, stream_);
+    wait_for_work(watch);
   }
   stream_ = stream;
+  in_use_ = true;
   return data_;
+}
+
+// In the legacy stream, null, which comes after the work of all streams: the one of this work may be gone.
+void NcclScratch::wait_for_work(Watchdog::Watch& watch) {
+  if (in_use_) link_.wait(watch, nullptr);
+  in_use_ = false;
 }
 
 void NcclScratch::give_back(Watchdog::Watch& watch) {
   if (data_ == nullptr) return;
-  link_.wait(watch, stream_);
+  wait_for_work(watch);
   link_.deregister_buffer(watch, std::exchange(handle_, nullptr));
   link_.api().release(link_.own().device, std::exchange(data_, nullptr));
   bytes_ = 0;

@@ -18,15 +18,20 @@ class NcclScratch {
 
   // At least `bytes` for work on `stream`, which may overwrite what earlier work left there.
   [[nodiscard]] std::byte* room(Watchdog::Watch& watch, int64_t bytes, void* stream);
+  // All work on it is done.
+  void rest() { in_use_ = false; }
   // Waits for the work that uses it and takes it from NCCL again.
   void give_back(Watchdog::Watch& watch);
 
  private:
+  void wait_for_work(Watchdog::Watch& watch);
+
   NcclLink& link_;
   std::byte* data_ = nullptr;
   int64_t bytes_ = 0;
   void* handle_ = nullptr;
-  void* stream_ = nullptr;  // of the last work on it
+  bool in_use_ = false;     // there may be work on it that is not done
+  void* stream_ = nullptr;  // of that work; it may be gone
 };
 
 }  // namespace orthant

@@ -4,7 +4,7 @@
 
 #include "runtime/comm/world.h"
 #include "runtime/core/error.h"
-#include "runtime/device/buffer.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant {
 namespace {
@@ -51,8 +51,9 @@ class SelfCommunicator final : public Communicator {
  private:
   void copy(const void* from, void* into, int64_t elements, Dtype dtype, Stream& stream) const {
     if (from == into || elements == 0) return;
-    stream.synchronize();
-    copy_bytes(into, device_, from, device_, elements * bytes_of(dtype));
+    const int64_t bytes = elements * bytes_of(dtype);
+    if (stream.native() != nullptr) return copy_in_order(into, from, bytes, stream);
+    copy_bytes(into, device_, from, device_, bytes);
   }
 
   Device device_;

@@ -14,9 +14,8 @@ void use(int device) {
   check(cudaSetDevice(device), fmt::format("choosing device {}", device));
 }
 
-void refuse_beyond_free(int device, int64_t bytes) {
+[[noreturn]] void refuse(int device, int64_t bytes) {
   const DeviceMemory memory = memory_of(device);
-  if (bytes <= memory.free_bytes) return;
   throw Error(ExitCode::kConfig,
               {.problem = fmt::format("cannot allocate {} bytes on device {}", bytes, device),
                .why = fmt::format("it has {} of {} left", memory.free_bytes, memory.total_bytes),
@@ -31,25 +30,43 @@ bool has_pools(int device) {
   return supported != 0;
 }
 
+// A piece of work in the legacy stream, on memory that nobody uses then: it comes after the work of all
+// streams so far and before what they get from now on. Taking memory from a pool and giving it back are not
+// said to be such work.
+cudaError_t order_all_streams(void* data) {
+  return cudaMemsetAsync(data, 0, 1, cudaStreamLegacy);
+}
+
+// What was given back is free for others only once the host has waited.
+cudaError_t take_from_pool(void** data, size_t size) {
+  cudaError_t status = cudaMallocAsync(data, size, cudaStreamLegacy);
+  if (status == cudaErrorMemoryAllocation && cudaDeviceSynchronize() == cudaSuccess) {
+    cudaGetLastError();
+    status = cudaMallocAsync(data, size, cudaStreamLegacy);
+  }
+  return status == cudaSuccess ? order_all_streams(*data) : status;
+}
+
 }  // namespace
 
 void* allocate(int device, int64_t bytes) {
   use(device);
-  refuse_beyond_free(device, bytes);
   const auto size = static_cast<size_t>(bytes);
   void* data = nullptr;
-  const auto doing = [&] { return fmt::format("allocating {} bytes on device {}", bytes, device); };
-  if (!has_pools(device)) {
-    check(cudaMalloc(&data, size), doing());
-    return data;
+  const cudaError_t status = has_pools(device) ? take_from_pool(&data, size) : cudaMalloc(&data, size);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    refuse(device, bytes);
   }
-  check(cudaMallocAsync(&data, size, cudaStreamLegacy), doing());
+  check(status, fmt::format("allocating {} bytes on device {}", bytes, device));
   return data;
 }
 
 void release(int device, void* data) noexcept {
-  if (cudaSetDevice(device) == cudaSuccess && cudaFreeAsync(data, cudaStreamLegacy) == cudaSuccess) return;
+  const bool is_ordered = cudaSetDevice(device) == cudaSuccess && order_all_streams(data) == cudaSuccess;
+  if (is_ordered && cudaFreeAsync(data, cudaStreamLegacy) == cudaSuccess) return;
   // No pools, or a context that an earlier error left unusable.
+  cudaStreamSynchronize(cudaStreamLegacy);
   cudaFree(data);
   cudaGetLastError();
 }

@@ -3,7 +3,8 @@
 //
 // Every call makes its device the thread's current one. Memory is taken and given back in the order of the
 // device's legacy stream, which waits for the streams of cuda_streams.h and they for it: what is released is
-// free only once the work before it has ended, and no call but copy() and zero() stops the host. Thread-safe.
+// free only once the work before it has ended. Only copy() and zero() stop the host, and allocate() where
+// memory is short. Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -20,6 +20,19 @@ cudaEvent_t event_of(void* event) {
   return static_cast<cudaEvent_t>(event);
 }
 
+// Whether the device itself reads ordinary memory of the host, as it does where both share page tables:
+// elsewhere such memory has been copied when cudaMemcpyAsync returns.
+bool is_read_in_place(const void* from) {
+  int device = 0, shares_tables = 0;
+  check(cudaGetDevice(&device), "asking for the device in use");
+  check(cudaDeviceGetAttribute(&shares_tables, cudaDevAttrPageableMemoryAccessUsesHostPageTables, device),
+        "asking how a device reads the host's memory");
+  if (shares_tables == 0) return false;
+  cudaPointerAttributes attributes{};
+  check(cudaPointerGetAttributes(&attributes, from), "asking where a buffer lies");
+  return attributes.type == cudaMemoryTypeUnregistered;
+}
+
 }  // namespace
 
 void* create_stream(int device) {
@@ -41,6 +54,7 @@ void synchronize_stream(void* stream) {
 void copy_on_stream(void* into, const void* from, int64_t bytes, void* stream) {
   check(cudaMemcpyAsync(into, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream_of(stream)),
         fmt::format("copying {} bytes", bytes));
+  if (is_read_in_place(from)) synchronize_stream(stream);
 }
 
 void* create_event(int device) {

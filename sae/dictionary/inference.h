@@ -33,13 +33,13 @@ class Inference {
   const Dictionary* dictionary_;
   Communicator* shards_;
   int64_t rows_;
+  Stream stream_;  // goes after the memory that its work uses
   ShardSum sum_;
   ShardEncoder encoder_;
   InputScaler scaler_;
   Tensor<float, 2> centred_;
   kernels::Codes codes_;
   kernels::CodesView view_;
-  Stream stream_;
 };
 
 }  // namespace orthant::sae

@@ -99,8 +99,9 @@ void ShardSum::decode(kernels::CodesView codes, Matrix<const float> decoder, Vec
   add_bias(bias, out, stream);
 }
 
-void ShardSum::prepare_parts() {
+void ShardSum::prepare_parts(Stream& stream) {
   if (parts_prepared_) return;
+  shards_->wait(stream);
   std::vector<int64_t> offsets(static_cast<size_t>(local_parts_ + 1), 0);
   for (int64_t p = 0; p < local_parts_; ++p) offsets[static_cast<size_t>(p + 1)] = local_part(p).end();
   std::vector<int32_t> latents(static_cast<size_t>(slice_.count));
@@ -115,7 +116,7 @@ void ShardSum::prepare_parts() {
 void ShardSum::weighted_rows(Vector<const float> weights, Matrix<const float> rows, Vector<float> out,
                              Stream& stream) {
   // A weighted sum of rows is a decode of one code row a part.
-  prepare_parts();
+  prepare_parts(stream);
   const kernels::CodesView codes = part_codes_.view();
   kernels::copy(weights, codes.values, stream);
   const Matrix<float> parts{parts_.data(), {local_parts_, d_model_}, parts_.view().device};
@@ -129,7 +130,7 @@ void ShardSum::weighted_rows(Vector<const float> weights, Matrix<const float> ro
 }
 
 double ShardSum::total(Vector<const double> values, Stream& stream) {
-  prepare_parts();
+  prepare_parts(stream);
   kernels::segment_sums(values, part_codes_.view().row_offsets, part_sums_.view(), stream);
   shards_->wait(stream);
   const std::span<const double> parts = part_sums_on_host_.of(part_sums_.view(), stream).span();

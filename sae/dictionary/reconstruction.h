@@ -54,7 +54,7 @@ class ShardSum {
   // This rank's latents of its part `index`, counted within the slice.
   [[nodiscard]] Share local_part(int64_t index) const;
   // Fills the parts' offsets and latents, which stay.
-  void prepare_parts();
+  void prepare_parts(Stream& stream);
 
   int64_t latents_;
   int64_t d_model_;

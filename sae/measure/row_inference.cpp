@@ -17,6 +17,7 @@ Vector<T> host_copy(Vector<T> there, int64_t count, std::vector<T>& room) {
 RowInference::RowInference(const Dictionary& dictionary, int64_t rows, Communicator& shards,
                            int virtual_shards)
     : memory_(dictionary.encoder.view().device),
+      shards_(&shards),
       inference_(memory_, dictionary, rows, shards, virtual_shards),
       rows_(memory_, "measure", {is_on_host() ? 0 : rows, dictionary.d_model}) {}
 
@@ -34,6 +35,7 @@ void RowInference::decode(Matrix<float> out) {
   if (is_on_host()) return inference_.decode(out);
   const Matrix<float> rows = rows_.view().rows(0, out.shape[0]);
   inference_.decode(rows);
+  shards_->wait(inference_.stream());
   copy_bytes(out.data, kCpu, rows.data, rows.device, rows.bytes());
 }
 

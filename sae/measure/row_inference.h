@@ -24,6 +24,7 @@ class RowInference {
   [[nodiscard]] bool is_on_host() const { return memory_.device() == kCpu; }
 
   Memory memory_;
+  Communicator* shards_;
   Inference inference_;
   Tensor<float, 2> rows_;  // [rows, d_model] where the dictionary is; empty on the host
   std::vector<int64_t> row_offsets_;

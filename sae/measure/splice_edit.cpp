@@ -55,7 +55,7 @@ Vector<const float> SpliceEdit::squared_norms(Matrix<const float> rows) {
   if (untouched_.norm_limit <= 0.0) return {};
   const Vector<float> squares = squares_.view().rows(0, rows.shape[0]);
   kernels::squared_norms(rows, squares, inference_.stream());
-  return host_squares_.of(squares);
+  return host_squares_.of(squares, inference_.stream());
 }
 
 bool SpliceEdit::is_excluded(int32_t token_id, int32_t position) const {

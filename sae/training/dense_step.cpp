@@ -15,6 +15,7 @@ void Trainer::step_dense(StepReport& report) {
   const int64_t block = dense_block_rows(dictionary_.latents, own_rows_.count);
   encoded_products_ += own_rows_.count * sum_.slice().count;
   int64_t entries = 0;
+  wait();
   latent_sparsity_.zero();
   find_sparsity_weights();
   if (penalty_gradient_.shape()[0] != 0) {

@@ -52,6 +52,7 @@ LatentOptimizer::LatentOptimizer(Memory& memory, const Dictionary& dictionary, c
   decoder_gradient_ = zeroed(memory, "gradients", gradient_rows, dictionary.d_model);
   bias_gradient_ = zeroed(memory, "gradients", gradient_rows);
   squared_norms_ = Tensor<double, 1>(memory, "gradients", {local});
+  squared_norms_.zero();
   bias_gradient_on_host_ = HostCopy(memory.working_device(), decoder_bias_m_.view().bytes());
   if (!split) return;
   for (int q = 0; q < replicas.size(); ++q) {
@@ -139,7 +140,6 @@ double LatentOptimizer::update_accumulated(kernels::LatentStepArgs args,
   kernels::finish_latent_gradients(args, slice.decoder, mine, stream);
   double norm = 0.0;
   if (max_grad_norm_ > 0.0) {
-    squared_norms_.zero();
     kernels::stored_gradient_norms(mine, squared_norms_.view().rows(owned_.first, owned_.count), stream);
     double total = shards_->total(squared_norms_.view(), stream);
     if (split) replicas_->all_reduce(&total, 1, Dtype::kF64, ReduceOp::kSum, stream);

@@ -59,7 +59,7 @@ class LatentOptimizer {
   Tensor<float, 1> decoder_bias_m_, decoder_bias_v_;                // [d_model]
   Tensor<float, 2> encoder_gradient_, decoder_gradient_;  // [replicas * padded, d_model] or [0, ...]
   Tensor<float, 1> bias_gradient_;                        // [replicas * padded] or [0]
-  Tensor<double, 1> squared_norms_;                       // [local_latents]
+  Tensor<double, 1> squared_norms_;                       // [local_latents] 0 of latents that others own
   HostCopy bias_gradient_on_host_;                        // of the decoder bias
 };
 

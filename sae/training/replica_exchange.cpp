@@ -2,19 +2,24 @@
 
 #include "kernels/codes/row_lengths.h"
 #include "runtime/core/error.h"
-#include "runtime/device/buffer.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::sae {
 namespace {
 
-// One element, on the host.
-int64_t at(Vector<const int64_t> vector, int64_t index) {
+int64_t first_of(Vector<const int64_t> vector, Stream& stream) {
   int64_t value = 0;
-  copy_bytes(&value, kCpu, vector.data + index, vector.device, sizeof value);
+  copy_in_order(&value, vector.data, sizeof value, stream);
   return value;
 }
 
 }  // namespace
+
+ReplicaExchange::ReplicaExchange(int64_t rows, DataParallel way, Communicator& replicas)
+    : rows_(rows), way_(way), replicas_(&replicas), counts_(static_cast<size_t>(replicas.size())) {
+  const bool gathers = codes_travel() && replicas.size() > 1;
+  offsets_.resize(gathers ? static_cast<size_t>(rows + 1) : 0);
+}
 
 std::span<const int64_t> ReplicaExchange::row_counts(int64_t width) {
   for (int r = 0; r < replicas_->size(); ++r) {
@@ -47,12 +52,14 @@ ReplicaExchange::GatheredCodes ReplicaExchange::gather_codes(kernels::CodesView 
   replicas_->all_gather_uneven(lengths.row(rows.first), lengths.data, row_counts(1), Dtype::kI64, stream);
   kernels::lengths_to_offsets(offsets, stream);
   replicas_->wait(stream);
-  require(at(offsets, rows_) <= all.capacity(), "the codes of all replicas fit");
+  copy_in_order(offsets_.data(), offsets.data, offsets.bytes(), stream);
+  require(offsets_.back() <= all.capacity(), "the codes of all replicas fit");
   for (int q = 0; q < replicas_->size(); ++q) {
     const Share share = share_of(rows_, replicas_->size(), q);
-    counts_[static_cast<size_t>(q)] = at(offsets, share.end()) - at(offsets, share.first);
+    counts_[static_cast<size_t>(q)] =
+        offsets_[static_cast<size_t>(share.end())] - offsets_[static_cast<size_t>(share.first)];
   }
-  const int64_t first = at(own.row_offsets, 0);
+  const int64_t first = first_of(own.row_offsets, stream);
   replicas_->all_gather_uneven(own.latents.data + first, all.latents.data, counts_, Dtype::kI32, stream);
   replicas_->all_gather_uneven(own.values.data + first, all.values.data, counts_, Dtype::kF32, stream);
   replicas_->all_gather_uneven(own_gradients.data + first, all_gradients.data, counts_, Dtype::kF32, stream);

@@ -16,8 +16,7 @@ namespace orthant::sae {
 class ReplicaExchange {
  public:
   // `rows` rows a batch, dealt over the replicas in order.
-  ReplicaExchange(int64_t rows, DataParallel way, Communicator& replicas)
-      : rows_(rows), way_(way), replicas_(&replicas), counts_(static_cast<size_t>(replicas.size())) {}
+  ReplicaExchange(int64_t rows, DataParallel way, Communicator& replicas);
 
   // Local. Rows of the batch that this replica works on.
   [[nodiscard]] Share own_rows() const { return share_of(rows_, replicas_->size(), replicas_->rank()); }
@@ -52,7 +51,8 @@ class ReplicaExchange {
   int64_t rows_;
   DataParallel way_;
   Communicator* replicas_;
-  std::vector<int64_t> counts_;  // [replicas] elements that each brings to an exchange
+  std::vector<int64_t> counts_;   // [replicas] elements that each brings to an exchange
+  std::vector<int64_t> offsets_;  // [rows + 1] of the codes of all replicas, on the host; or [0]
 };
 
 }  // namespace orthant::sae

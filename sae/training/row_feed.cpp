@@ -7,11 +7,11 @@
 namespace orthant::sae {
 
 RowFeed::RowFeed(Memory& memory, int64_t rows, int64_t d_model, int parts, Communicator& shards)
-    : parts_(parts),
+    : copies_(memory.working_device()),
+      parts_(parts),
       shards_(&shards),
       own_(share_of(rows, shards.size(), shards.rank())),
       staged_(memory, "batch", {memory.device() == kCpu ? 0 : rows, d_model}),
-      copies_(memory.working_device()),
       arrived_(memory.working_device()),
       shared_(memory.working_device()),
       taken_(memory.working_device()) {

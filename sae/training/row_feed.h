@@ -29,6 +29,9 @@ class RowFeed {
   // Says that the next take() will be of the samples from `first` on. Does nothing on the CPU.
   void read_ahead(ActivationSource& source, int64_t first);
 
+  // Local. Returns when what was read ahead is where it goes.
+  void wait() { shards_->wait(copies_); }
+
   // Seconds spent in reading so far.
   [[nodiscard]] double seconds() const { return seconds_; }
 
@@ -36,16 +39,16 @@ class RowFeed {
   void read(ActivationSource& source, int64_t first, Matrix<float> into);
   void share(Matrix<float> rows, Stream& stream);
 
+  Stream copies_;  // goes after the memory that its work uses
   int parts_;
   Communicator* shards_;
   Share own_;                    // of the rows: read by this shard
   std::vector<int64_t> counts_;  // [shards] elements that each reads
   PinnedBuffer pinned_;          // [own rows, d_model], for a device
   Tensor<float, 2> staged_;      // [rows, d_model], on a device; else [0, d_model]
-  Stream copies_;
-  Event arrived_;  // this shard's rows on the device: the pinned buffer may be written again
-  Event shared_;   // those of all shards
-  Event taken_;    // they may be written again
+  Event arrived_;                // this shard's rows on the device: the pinned buffer may be written again
+  Event shared_;                 // those of all shards
+  Event taken_;                  // they may be written again
   const ActivationSource* ahead_of_ = nullptr;  // what is staged: rows of this source, or nothing
   int64_t first_ahead_ = 0;
   double seconds_ = 0.0;

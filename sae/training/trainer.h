@@ -95,8 +95,11 @@ class Trainer : public Checkpointable {
   [[nodiscard]] double orthogonality(const LatentPartition& partition);
 
   // Local. Returns when the device has come to the end of the last step: until then nobody may read the
-  // dictionary in another stream.
-  void wait() { world_->data->wait(stream_); }
+  // dictionary in another stream. What was read ahead has arrived too, so that no copy waits for other ranks.
+  void wait() {
+    feed_.wait();
+    world_->data->wait(stream_);
+  }
 
   [[nodiscard]] int64_t steps_done() const { return steps_done_; }
   [[nodiscard]] const Dictionary& dictionary() const { return dictionary_; }

@@ -94,6 +94,7 @@ void Trainer::initialize_from(const Dictionary& start) {
 }
 
 std::vector<TensorSlice> Trainer::state() {
+  wait();
   scalars_[kThreshold] = dictionary_.threshold;
   scalars_[kInputScale] = dictionary_.input_scale;
   scalars_[kStep] = static_cast<double>(steps_done_);

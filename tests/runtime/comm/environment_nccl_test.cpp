@@ -36,8 +36,9 @@ class NcclEnvironment : public ::testing::Test {
   }
 
  private:
-  static inline const std::vector<const char*> kNames = {
-      "NCCL_NVLS_ENABLE", "NCCL_SOCKET_IFNAME", "NCCL_HOSTID", "NCCL_ALGO", "ORTHANT_NCCL_SHARE_GPU"};
+  static inline const std::vector<const char*> kNames = {"NCCL_NVLS_ENABLE",   "NCCL_LAUNCH_ORDER_IMPLICIT",
+                                                         "NCCL_SOCKET_IFNAME", "NCCL_HOSTID",
+                                                         "NCCL_ALGO",          "ORTHANT_NCCL_SHARE_GPU"};
   std::vector<std::string> before_;
 };
 
@@ -47,6 +48,14 @@ TEST_F(NcclEnvironment, TurnsNvlsOffUnlessTheUserDecided) {
   ::setenv("NCCL_NVLS_ENABLE", "1", 1);
   prepare_nccl_environment(0);
   EXPECT_EQ(value_of("NCCL_NVLS_ENABLE"), "1");
+}
+
+TEST_F(NcclEnvironment, OrdersCommunicatorsAsTheHostCallsThemUnlessTheUserDecided) {
+  prepare_nccl_environment(0);
+  EXPECT_EQ(value_of("NCCL_LAUNCH_ORDER_IMPLICIT"), "1");
+  ::setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "0", 1);
+  prepare_nccl_environment(0);
+  EXPECT_EQ(value_of("NCCL_LAUNCH_ORDER_IMPLICIT"), "0");
 }
 
 TEST_F(NcclEnvironment, RanksAreHostsOnlyWhereTheyShareAGpu) {
