@@ -13,6 +13,7 @@
 #include "launch/job_memory.h"
 #include "launch/open_source.h"
 #include "launch/plan_table.h"
+#include "launch/source_hook.h"
 #include "launch/train_config.h"
 #include "launch/train_plan.h"
 #include "launch/verb.h"
@@ -156,6 +157,7 @@ void load_start(sae::Trainer& trainer, const std::string& init) {
 // Without the fields of execution: the same job leaves the same bytes wherever and however it ran.
 std::map<std::string, std::string> provenance(const Invocation& invocation, const ActivationSource& source) {
   return {{"source", source.identity()},
+          {"hook", hook_of(invocation.own<Train>().source())},
           {"config", invocation.config.job_text()},
           {"config_key", to_hex(invocation.config.key())}};
 }

@@ -142,6 +142,7 @@ void LiveSource::run_tokens(int64_t first, int64_t end, Take take) {
     const int64_t tokens = offsets.back();
     const Tap tap{hook_, tapped_.view().rows(0, tokens)};
     const auto ids = text_.token_ids().subspan(static_cast<size_t>(begin), static_cast<size_t>(tokens));
+    model_tokens_ += tokens;
     (void)forward(model_.weights, {.batch = {ids, offsets}, .taps = {&tap, 1}}, state_, stream_);
     const Matrix<const float> rows = host_rows_.of(tap.into, stream_);
     for (int64_t token = std::max(begin, first); token < std::min(begin + tokens, end); ++token) {
@@ -211,6 +212,13 @@ void LiveSource::read(Split split, int64_t first, Matrix<float> into, RowLabels*
   require(split == Split::kTrain || first + into.shape[0] <= order.rows(),
           "held-out samples end with the split");
   if (labels != nullptr) *labels = {};
+  if (gives_text(split) && first + into.shape[0] <= order.rows()) {
+    run_tokens(first, first + into.shape[0], [&](int64_t token, const float* row) {
+      std::copy_n(row, d_model(), into.row(token - first));
+      if (labels != nullptr) TextLabels::append_label(text_, token, *labels);
+    });
+    return;
+  }
   for (int64_t i = 0; i < into.shape[0]; ++i) {
     const int64_t pass = (first + i) / order.rows();
     const int64_t index = (first + i) % order.rows();
@@ -223,6 +231,24 @@ void LiveSource::read(Split split, int64_t first, Matrix<float> into, RowLabels*
     const int64_t row = window_.source[static_cast<size_t>(window_.order ? (*window_.order)(place) : place)];
     std::copy_n(window_rows_.view().row(row), d_model(), into.row(i));
     if (labels != nullptr) TextLabels::append_label(text_, window_.tokens[static_cast<size_t>(row)], *labels);
+  }
+}
+
+bool LiveSource::gives_text(Split split) const {
+  return !order_of(split).shuffles() && order_of(split).rows() == text_.tokens() &&
+         options_.filter.norm_ratio == 0;
+}
+
+void LiveSource::read_labels(Split split, int64_t first, int64_t count, RowLabels& labels) {
+  const SampleOrder& order = order_of(split);
+  require(!order.shuffles() && first >= 0 && first + count <= order.rows(), "labels are read in text order");
+  labels = {};
+  const RowSet& drawn = set_of(split);
+  int64_t sample = gives_text(split) ? first : 0;
+  for (int64_t token = sample; sample < first + count; ++token) {
+    if (!drawn.contains(token)) continue;
+    if (sample >= first) TextLabels::append_label(text_, token, labels);
+    ++sample;
   }
 }
 
@@ -251,7 +277,7 @@ std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_
   TokenRows text({.path = config.text(),
                   .field = config.text_field(),
                   .split = text_split_from_name(config.text_split())},
-                 {.context = config.context(), .tokens = config.tokens(), .bos = config.bos()},
+                 {.context = config.context(), .tokens = config.tokens(), .bos = config.bos(), .pack = config.pack()},
                  model.tokenizer.get());
   check_rows(text, config.text(), model.weights.config.context_length);
   warn_of_invalid_utf8(log, config.text(), text.counts().invalid_utf8);

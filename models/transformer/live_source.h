@@ -8,7 +8,9 @@
 // do not depend on norms.
 //
 // Every reader runs the model over whole windows; where many ranks read the same text, harvest first. Memory
-// is one window, on the host, whatever the device of the model. One thread at a time.
+// is one window, on the host, whatever the device of the model. Where every token of the text is a sample, in
+// text order, there are no windows: the model runs over the rows of the text that are read, and over each once
+// where reads begin and end with them. One thread at a time.
 #pragma once
 
 #include <memory>
@@ -50,6 +52,8 @@ class LiveSource : public ActivationSource {
   [[nodiscard]] int64_t d_model() const override { return model_.weights.config.d_model; }
   [[nodiscard]] int64_t rows(Split split) const override;
   void read(Split split, int64_t first, Matrix<float> into, RowLabels* labels) override;
+  void read_labels(Split split, int64_t first, int64_t count, RowLabels& labels) override;
+  [[nodiscard]] int64_t model_tokens() const override { return model_tokens_; }
   // Norms are counted over the windows read so far, each row once.
   [[nodiscard]] ExcludedRows excluded() const override;
   [[nodiscard]] std::string identity() const override { return identity_; }
@@ -68,6 +72,8 @@ class LiveSource : public ActivationSource {
   [[nodiscard]] const SampleOrder& order_of(Split split) const;
   [[nodiscard]] const RowSet& set_of(Split split) const;
   void measure_median();
+  // Whether sample i is token i of the text.
+  [[nodiscard]] bool gives_text(Split split) const;
   void load_window(Split split, const std::shared_ptr<const PassLayout>& layout, int64_t index);
   void append_block(const RowSet& set, int64_t block);
   void replace_large_rows();
@@ -90,6 +96,7 @@ class LiveSource : public ActivationSource {
   RowSet too_large_;  // by norm, among the rows made so far
   int64_t too_large_count_ = 0;
   double median_norm_ = 0.0;
+  int64_t model_tokens_ = 0;
   std::string identity_;
   Window window_;
   Tensor<float, 2> window_rows_;  // [rows of the largest window, d_model]

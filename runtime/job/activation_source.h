@@ -41,6 +41,13 @@ class ActivationSource {
   // `labels` may be null.
   virtual void read(Split split, int64_t first, Matrix<float> into /* [rows, d_model] */,
                     RowLabels* labels) = 0;
+  // The labels of samples [first, first + count) alone, without the cost of activations: of a source in file
+  // order, within one pass. Left empty where there are no tokens.
+  virtual void read_labels(Split /*split*/, int64_t /*first*/, int64_t /*count*/, RowLabels& labels) {
+    labels = {};
+  }
+  // Tokens that a language model was run over so far; 0 where none is.
+  [[nodiscard]] virtual int64_t model_tokens() const { return 0; }
   [[nodiscard]] virtual ExcludedRows excluded() const { return {}; }
   // What the data is, for keys and provenance: equal texts mean equal data.
   [[nodiscard]] virtual std::string identity() const = 0;

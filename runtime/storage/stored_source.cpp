@@ -76,6 +76,10 @@ void StoredSource::read(Split split, int64_t first, Matrix<float> into, RowLabel
   holdout_.read(first, into, labels);
 }
 
+void StoredSource::read_labels(Split split, int64_t first, int64_t count, RowLabels& labels) {
+  (split == Split::kTrain ? train_ : holdout_).read_labels(first, count, labels);
+}
+
 std::unique_ptr<StoredSource> open_array_or_store(const Source& config, uint64_t seed, Memory& memory) {
   std::unique_ptr<StoredRows> stored = open_rows(config);
   StoredSourceOptions options{.filter = {}, .shuffle = config.shuffle(), .seed = seed};

@@ -44,6 +44,8 @@ class WindowedRows {
   [[nodiscard]] int64_t rows() const { return order_.rows(); }
   // Samples [first, first + into.shape[0]); numbers go on from pass to pass. Replaces `labels` unless null.
   void read(int64_t first, Matrix<float> into /* [rows, d_model] */, RowLabels* labels);
+  // Labels of samples [first, first + count) of one pass in file order; left empty without labels.
+  void read_labels(int64_t first, int64_t count, RowLabels& labels) const;
   [[nodiscard]] BatchMixing mixing() const;
 
  private:
@@ -63,6 +65,8 @@ class WindowedRows {
   void fill(Window& window, std::shared_ptr<const PassLayout> layout, int64_t index) const;
   void append_block(Window& window, int64_t block, std::vector<std::byte>& room,
                     std::vector<std::byte>& scratch) const;
+  // Adds the labels of the rows that are drawn from a block.
+  void append_labels(int64_t block, RowLabels& labels) const;
   void count_mixing(const std::vector<int64_t>& rows_of_block, int64_t rows);
 
   const StoredRows& stored_;
@@ -84,6 +88,7 @@ class StoredSource : public ActivationSource {
   [[nodiscard]] int64_t d_model() const override { return stored_->d_model(); }
   [[nodiscard]] int64_t rows(Split split) const override;
   void read(Split split, int64_t first, Matrix<float> into, RowLabels* labels) override;
+  void read_labels(Split split, int64_t first, int64_t count, RowLabels& labels) override;
   [[nodiscard]] ExcludedRows excluded() const override { return selection_.excluded; }
   [[nodiscard]] std::string identity() const override { return identity_; }
   [[nodiscard]] BatchMixing mixing() const { return train_.mixing(); }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "runtime/core/error.h"
 #include "runtime/storage/stored_source.h"
@@ -139,12 +140,39 @@ void WindowedRows::append_block(Window& window, int64_t block, std::vector<std::
     row = end + 1;
   }
   window.block_ends.push_back(filled);
+  append_labels(block, window.labels);
+}
+
+void WindowedRows::append_labels(int64_t block, RowLabels& labels) const {
   if (!stored_.labelled()) return;
-  LabelledNorms labels;
-  stored_.read_labels(first, count, labels);
-  append_chosen(labels.labels.token_ids, chosen_, first, window.labels.token_ids);
-  append_chosen(labels.labels.positions, chosen_, first, window.labels.positions);
-  append_chosen(labels.labels.documents, chosen_, first, window.labels.documents);
+  const int64_t first = block * stored_.block_rows();
+  LabelledNorms all;
+  stored_.read_labels(first, std::min(stored_.block_rows(), stored_.rows() - first), all);
+  append_chosen(all.labels.token_ids, chosen_, first, labels.token_ids);
+  append_chosen(all.labels.positions, chosen_, first, labels.positions);
+  append_chosen(all.labels.documents, chosen_, first, labels.documents);
+}
+
+void WindowedRows::read_labels(int64_t first, int64_t count, RowLabels& labels) const {
+  require(!order_.shuffles() && first >= 0 && first + count <= rows(), "labels are read in file order");
+  labels = {};
+  if (count == 0 || !stored_.labelled()) return;
+  const std::vector<int32_t> drawn = chosen_.counts(stored_.block_rows());
+  int64_t passed = 0;
+  int64_t skipped = -1;  // rows of the first block before the first sample
+  for (size_t block = 0; passed < first + count; ++block) {
+    const int64_t begin = std::exchange(passed, passed + drawn[block]);
+    if (passed <= first) continue;
+    if (skipped < 0) skipped = first - begin;
+    append_labels(static_cast<int64_t>(block), labels);
+  }
+  const auto cut = [&](auto& values) {
+    values.erase(values.begin(), values.begin() + skipped);
+    values.resize(static_cast<size_t>(count));
+  };
+  cut(labels.token_ids);
+  cut(labels.positions);
+  cut(labels.documents);
 }
 
 void WindowedRows::count_mixing(const std::vector<int64_t>& rows_of_block, int64_t rows) {

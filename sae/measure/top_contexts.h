@@ -11,6 +11,7 @@
 #include "runtime/comm/world.h"
 #include "runtime/job/activation_source.h"
 #include "sae/dictionary/dictionary.h"
+#include "sae/measure/firings.h"
 
 namespace orthant::sae {
 
@@ -39,6 +40,10 @@ struct LatentContexts {
 // `count` of the latents that fired, evenly by rank of density; all of them where there are fewer.
 // `densities` [latents].
 [[nodiscard]] std::vector<int64_t> latents_across_densities(std::span<const float> densities, int64_t count);
+
+// Local. Cut out of the labels of a source in file order; no context where it has no tokens.
+[[nodiscard]] LatentContexts contexts_of(int64_t latent, const Firings& firings, ActivationSource& source,
+                                         const ContextOptions& options);
 
 // On every rank, in the order of `latents`. Empty where the source has no tokens.
 [[nodiscard]] std::vector<LatentContexts> find_top_contexts(const Dictionary& dictionary,

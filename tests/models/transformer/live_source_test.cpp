@@ -76,6 +76,40 @@ TEST_F(LiveSourceTest, GivesTheForwardInTextOrderWithoutShuffling) {
   }
 }
 
+TEST_F(LiveSourceTest, ReadsOfWholeRowsRunTheModelOverEachTokenOnce) {
+  const auto source = open({.filter = {}, .shuffle = false, .seed = 0, .window_rows = 3000});
+  const models::TokenRows rows = text();
+  const Rows all = read(*source, Split::kTrain, 0, rows.tokens());
+  const int64_t before = source->model_tokens();
+  for (int64_t row = 0; row < rows.rows(); row += 10) {
+    const int64_t first = rows.first_token(row);
+    const int64_t count = rows.first_token(std::min(row + 10, rows.rows())) - first;
+    const Rows part = read(*source, Split::kTrain, first, count);
+    ASSERT_TRUE(std::equal(part.values.begin(), part.values.end(), all.values.begin() + first * 24));
+    RowLabels labels;
+    source->read_labels(Split::kTrain, first, count, labels);
+    EXPECT_EQ(labels.token_ids, part.labels.token_ids);
+    EXPECT_EQ(labels.positions, part.labels.positions);
+    EXPECT_EQ(labels.documents, part.labels.documents);
+  }
+  EXPECT_EQ(source->model_tokens() - before, rows.tokens());
+}
+
+TEST_F(LiveSourceTest, LabelsAloneAreThoseBesideTheRowsWhereSomeAreLeftOut) {
+  models::LiveSourceOptions options{.filter = {}, .shuffle = false, .seed = 0, .window_rows = 3000};
+  options.filter.positions = {0};
+  options.filter.holdout = 0.3;
+  const auto source = open(options);
+  for (const Split split : {Split::kTrain, Split::kHoldout}) {
+    const Rows part = read(*source, split, 100, 300);
+    RowLabels labels;
+    source->read_labels(split, 100, 300, labels);
+    EXPECT_EQ(labels.token_ids, part.labels.token_ids);
+    EXPECT_EQ(labels.positions, part.labels.positions);
+    EXPECT_EQ(labels.documents, part.labels.documents);
+  }
+}
+
 TEST_F(LiveSourceTest, DividesEveryTokenOnceAndKeepsHeldOutDocumentsApart) {
   models::LiveSourceOptions options{.filter = {}, .shuffle = true, .seed = 3, .window_rows = 3000};
   options.filter = {.token_ids = {5}, .positions = {0}, .norm_ratio = 0, .holdout = 0.2};
