@@ -17,7 +17,12 @@ void JobMemory::predict(JobMemory& planned, const std::string& what, int ranks,
 
 std::string JobMemory::table() const {
   if (is_one()) return device_.table();
-  return fmt::format("{}\n{}on the host\n{}", to_string(device_.device()), device_.table(), beside_.table());
+  const Device device = device_.device();
+  const std::string left =
+      device_.counts_only()
+          ? ""
+          : fmt::format("left there now: {}\n", size_text(static_cast<double>(available_bytes(device))));
+  return fmt::format("{}\n{}{}on the host\n{}", to_string(device), device_.table(), left, beside_.table());
 }
 
 }  // namespace orthant::launch

@@ -23,7 +23,7 @@ class JobMemory {
   // What `planned` counted is predicted of this one. Throws Error(kConfig) where the device, or `ranks` ranks
   // of this host together, have no room for it. `what`, `suggestion`: as for refuse_beyond_room().
   void predict(JobMemory& planned, const std::string& what, int ranks, const std::string& suggestion);
-  // Tables for the log.
+  // Tables for the log, and what a device has left.
   [[nodiscard]] std::string table() const;
 
  private:
