@@ -3,6 +3,8 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <exception>
@@ -46,21 +48,26 @@ auto in_every_order(Work work) {
   return expected;
 }
 
-// Whether some order of threads shows that the barriers of `work` are missing.
+// Whether some order of threads shows that the barriers of `work` are missing: by another result, an error or
+// a crash, for which each order has a process of its own.
 template <typename Work>
 bool needs_its_barriers(Work work) {
   const auto expected = in_every_order(work);
-  bool noticed = false;
-  for (int order = 0; order < order_count() && !noticed; ++order) {
-    choose_order(order, true);
-    try {
-      noticed = !same_bytes(expected, work());
-    } catch (const std::exception&) {
-      noticed = true;
+  for (int order = 0; order < order_count(); ++order) {
+    const pid_t process = fork();
+    if (process == 0) {
+      choose_order(order, true);
+      bool noticed = true;
+      try {
+        noticed = !same_bytes(expected, work());
+      } catch (const std::exception&) {
+      }
+      _exit(noticed ? 1 : 0);
     }
+    int status = 0;
+    if (waitpid(process, &status, 0) == process && status != 0) return true;
   }
-  choose_order(0, false);
-  return noticed;
+  return false;
 }
 
 }  // namespace orthant::testing
