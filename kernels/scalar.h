@@ -8,6 +8,8 @@
 
 #include "kernels/isa/vector.h"
 #include "runtime/core/host_device.h"
+#include "runtime/core/philox.h"
+#include "runtime/core/rng.h"
 
 namespace orthant::kernels {
 
@@ -67,6 +69,32 @@ ORTHANT_HOST_DEVICE inline float bf16_of(float value) {
   const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
   const uint32_t nearest = bits + 0x7fffu + ((bits >> 16) & 1u);
   return float_of((is_nan ? bits | 0x400000u : nearest) & 0xffff0000u);
+}
+
+// The key of the draws of one row at one step; `latent` is global.
+ORTHANT_HOST_DEVICE inline RoundingKey rounding_key(uint64_t seed, Purpose row, int64_t step,
+                                                    int64_t latent) {
+  const PhiloxWords words = philox_words(seed, static_cast<uint32_t>(row), static_cast<uint32_t>(step),
+                                         static_cast<uint64_t>(latent));
+  return {words.of[0], words.of[1]};
+}
+
+// 16 random bits.
+ORTHANT_HOST_DEVICE inline uint32_t rounding_draw(RoundingKey key, int64_t column) {
+  uint32_t mixed = static_cast<uint32_t>(column) * kRoundingColumn + key.first;
+  mixed = (mixed ^ mixed >> 16) * kRoundingFirst;
+  mixed = (mixed ^ mixed >> 15) + key.second;
+  return mixed * kRoundingSecond >> 16;
+}
+
+// One of the two bf16 numbers around `value`, by a draw; a NaN stays one.
+ORTHANT_HOST_DEVICE inline uint16_t bf16_at_random(float value, uint32_t draw) {
+  const uint32_t bits = bits_of(value);
+  return static_cast<uint16_t>((value != value ? bits | 0x400000u : bits + draw) >> 16);
+}
+
+ORTHANT_HOST_DEVICE inline float widened(uint16_t bf16) {
+  return float_of(static_cast<uint32_t>(bf16) << 16);
 }
 
 }  // namespace orthant::kernels

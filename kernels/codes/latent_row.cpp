@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/isa/gather.h"
+#include "kernels/scalar.h"
 
 namespace orthant::kernels {
 namespace {
@@ -43,6 +44,18 @@ void add_weighted_rows(const LatentOrderView& order, int64_t latent, const float
 
 double norm_of(const float* row, int64_t d_model) {
   return std::sqrt(static_cast<double>(vector_ops().squared_norm(row, d_model)));
+}
+
+AdamRow adam_row(Matrix<float> parameters, Matrix<float> m, const SecondMoment& v, int64_t at,
+                 const AdamConstants& adam, Purpose purpose, int64_t latent) {
+  AdamRow row{.parameter = parameters.row(at), .m = m.row(at)};
+  if (const auto* in_bf16 = std::get_if<Matrix<uint16_t>>(&v); in_bf16 != nullptr) {
+    row.v_in_bf16 = in_bf16->row(at);
+    row.key = rounding_key(adam.seed, purpose, adam.step, latent);
+  } else {
+    row.v = std::get<Matrix<float>>(v).row(at);
+  }
+  return row;
 }
 
 }  // namespace
@@ -115,14 +128,34 @@ void finish_decoder_gradient(const LatentStepArgs& args, int64_t latent, const f
   ops.axpy(static_cast<float>(-along * inverse_norm), row, gradient, d_model);
 }
 
-void step_decoder_row(DecoderNorm norm, const AdamFactors& factors, double inverse_norm,
-                      const float* gradient, int64_t d_model, float* row, float* m, float* v) {
+AdamRow encoder_row(const LatentSlice& slice, const AdamConstants& adam, int64_t latent) {
+  return adam_row(slice.encoder, slice.encoder_m, slice.encoder_v, latent, adam,
+                  Purpose::kEncoderMomentRounding, slice.first_latent + latent);
+}
+
+AdamRow decoder_row(const LatentSlice& slice, const AdamConstants& adam, int64_t latent) {
+  return adam_row(slice.decoder, slice.decoder_m, slice.decoder_v, latent, adam,
+                  Purpose::kDecoderMomentRounding, slice.first_latent + latent);
+}
+
+void step_row(const AdamFactors& factors, const float* gradient, int64_t d_model, const AdamRow& row) {
   const VectorOps& ops = vector_ops();
-  if (norm == DecoderNorm::kUnitBeforeStep) ops.scale(static_cast<float>(inverse_norm), row, d_model);
-  ops.adam_row(factors, gradient, row, m, v, d_model);
+  if (row.v_in_bf16 == nullptr) {
+    return ops.adam_row(factors, gradient, row.parameter, row.m, row.v, d_model);
+  }
+  ops.adam_row_bf16(factors, row.key, gradient, row.parameter, row.m, row.v_in_bf16, d_model);
+}
+
+void step_decoder_row(DecoderNorm norm, const AdamFactors& factors, double inverse_norm,
+                      const float* gradient, int64_t d_model, const AdamRow& row) {
+  const VectorOps& ops = vector_ops();
+  if (norm == DecoderNorm::kUnitBeforeStep) {
+    ops.scale(static_cast<float>(inverse_norm), row.parameter, d_model);
+  }
+  step_row(factors, gradient, d_model, row);
   if (norm != DecoderNorm::kUnitAfterStep) return;
   const double offset = static_cast<double>(std::numeric_limits<float>::epsilon());
-  ops.scale(static_cast<float>(1.0 / (norm_of(row, d_model) + offset)), row, d_model);
+  ops.scale(static_cast<float>(1.0 / (norm_of(row.parameter, d_model) + offset)), row.parameter, d_model);
 }
 
 }  // namespace orthant::kernels

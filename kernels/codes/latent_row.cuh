@@ -124,18 +124,63 @@ __device__ void finish_decoder_gradient(const LatentWork& work, int64_t latent, 
   }
 }
 
+// One row and its moments. V: float, or uint16_t for bf16, which is rounded by the draws of `key`.
+template <typename V>
+struct DeviceRow {
+  float* parameter;
+  float* m;
+  V* v;
+  RoundingKey key;
+};
+
+// Columns [column, column + 4) of a row in bf16; 0 for those beyond its width.
 template <bool kWhole>
+__device__ Four load_columns(const uint16_t* row, int64_t column, int64_t width) {
+  if constexpr (kWhole) {
+    const FourHalves halves = load_four(row + column);
+    return {{widened(halves.of[0]), widened(halves.of[1]), widened(halves.of[2]), widened(halves.of[3])}};
+  } else {
+    Four four{};
+    for (int i = 0; i < 4; ++i) {
+      if (column + i < width) four.of[i] = widened(row[column + i]);
+    }
+    return four;
+  }
+}
+
+template <bool kWhole>
+__device__ void store_second(const DeviceRow<float>& row, int64_t column, int64_t width, Four second) {
+  store_columns<kWhole>(row.v, column, width, second);
+}
+
+template <bool kWhole>
+__device__ void store_second(const DeviceRow<uint16_t>& row, int64_t column, int64_t width, Four second) {
+  FourHalves halves;
+  for (int i = 0; i < 4; ++i) {
+    halves.of[i] = bf16_at_random(second.of[i], rounding_draw(row.key, column + i));
+  }
+  if constexpr (kWhole) {
+    store_four(row.v + column, halves);
+  } else {
+    for (int i = 0; i < 4; ++i) {
+      if (column + i < width) row.v[column + i] = halves.of[i];
+    }
+  }
+}
+
+template <bool kWhole, typename V>
 __device__ void adam_columns(const AdamFactors& factors, Four gradient, int64_t column, int64_t width,
-                             float row_scale, float* row, float* m, float* v) {
-  Four parameter = load_columns<kWhole>(row, column, width);
-  Four first = load_columns<kWhole>(m, column, width), second = load_columns<kWhole>(v, column, width);
+                             float row_scale, const DeviceRow<V>& row) {
+  Four parameter = load_columns<kWhole>(row.parameter, column, width);
+  Four first = load_columns<kWhole>(row.m, column, width),
+       second = load_columns<kWhole>(row.v, column, width);
   for (int i = 0; i < 4; ++i) {
     parameter.of[i] = row_scale * parameter.of[i];
     adam_element(factors, gradient.of[i], parameter.of[i], first.of[i], second.of[i]);
   }
-  store_columns<kWhole>(row, column, width, parameter);
-  store_columns<kWhole>(m, column, width, first);
-  store_columns<kWhole>(v, column, width, second);
+  store_columns<kWhole>(row.parameter, column, width, parameter);
+  store_columns<kWhole>(row.m, column, width, first);
+  store_second<kWhole>(row, column, width, second);
 }
 
 template <bool kWhole>
@@ -148,17 +193,17 @@ __device__ void scale_row(float factor, float* row, int64_t width) {
 }
 
 // Adam on a decoder row with its finished gradient, and unit norm before or after it.
-template <bool kWhole>
+template <bool kWhole, typename V>
 __device__ void step_decoder_row(DecoderNorm norm, const AdamFactors& factors, double inverse_norm,
-                                 const float* gradient, int64_t width, float* row, float* m, float* v) {
+                                 const float* gradient, int64_t width, const DeviceRow<V>& row) {
   const float before = norm == DecoderNorm::kUnitBeforeStep ? static_cast<float>(inverse_norm) : 1.0f;
   for (int64_t c = first_column(); c < width; c = next_column(c)) {
-    adam_columns<kWhole>(factors, load_columns<kWhole>(gradient, c, width), c, width, before, row, m, v);
+    adam_columns<kWhole>(factors, load_columns<kWhole>(gradient, c, width), c, width, before, row);
   }
   if (norm != DecoderNorm::kUnitAfterStep) return;
   constexpr double kOffset = 1.1920928955078125e-07;  // the spacing of f32 at 1
-  const double length = sqrt(block_dot<kWhole>(row, row, width)) + kOffset;
-  scale_row<kWhole>(static_cast<float>(1.0 / length), row, width);
+  const double length = sqrt(block_dot<kWhole>(row.parameter, row.parameter, width)) + kOffset;
+  scale_row<kWhole>(static_cast<float>(1.0 / length), row.parameter, width);
 }
 
 }  // namespace orthant::kernels

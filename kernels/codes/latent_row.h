@@ -26,8 +26,22 @@ void gather_gradients(const LatentStepArgs& args, int64_t latent, float* encoder
 void finish_decoder_gradient(const LatentStepArgs& args, int64_t latent, const float* row,
                              double inverse_norm, float* gradient);
 
-// Adam on the decoder row, with unit norm set before or after it.
+// One row and its moments.
+struct AdamRow {
+  float* parameter;
+  float* m;
+  float* v = nullptr;             // or
+  uint16_t* v_in_bf16 = nullptr;  // rounded by the draws of `key`
+  RoundingKey key = {};
+};
+
+[[nodiscard]] AdamRow encoder_row(const LatentSlice& slice, const AdamConstants& adam, int64_t latent);
+[[nodiscard]] AdamRow decoder_row(const LatentSlice& slice, const AdamConstants& adam, int64_t latent);
+
+void step_row(const AdamFactors& factors, const float* gradient, int64_t d_model, const AdamRow& row);
+
+// step_row() of the decoder, with unit norm set before or after it.
 void step_decoder_row(DecoderNorm norm, const AdamFactors& factors, double inverse_norm,
-                      const float* gradient, int64_t d_model, float* row, float* m, float* v);
+                      const float* gradient, int64_t d_model, const AdamRow& row);
 
 }  // namespace orthant::kernels

@@ -44,15 +44,24 @@ int64_t latents_of(const LatentGradients& gradients) {
   return std::max({gradients.encoder.shape[0], gradients.decoder.shape[0], gradients.bias.shape[0]});
 }
 
+std::array<int64_t, 2> shape_of(const SecondMoment& moment) {
+  return std::visit([](const auto& rows) { return rows.shape; }, moment);
+}
+
 void check_slice(const LatentStepArgs& args, const LatentSlice& slice) {
   const int64_t latents = latents_of(slice), d_model = args.input.shape[1];
   require(empty_or(slice.encoder, latents, d_model), "encoder is [local_latents, d_model]");
   require(empty_or(slice.decoder, latents, d_model), "decoder is [local_latents, d_model]");
   require(slice.bias.shape[0] == 0 || slice.bias.shape[0] == latents, "bias is [local_latents]");
-  require(slice.encoder.shape == slice.encoder_m.shape && slice.encoder.shape == slice.encoder_v.shape &&
-              slice.decoder.shape == slice.decoder_m.shape && slice.decoder.shape == slice.decoder_v.shape &&
-              slice.bias.shape == slice.bias_m.shape && slice.bias.shape == slice.bias_v.shape,
+  require(slice.encoder.shape == slice.encoder_m.shape && slice.encoder.shape == shape_of(slice.encoder_v) &&
+              slice.decoder.shape == slice.decoder_m.shape &&
+              slice.decoder.shape == shape_of(slice.decoder_v) && slice.bias.shape == slice.bias_m.shape &&
+              slice.bias.shape == slice.bias_v.shape,
           "moments have the shapes of their parameters");
+  require(slice.encoder.data == nullptr || slice.decoder.data == nullptr ||
+              slice.encoder_v.index() == slice.decoder_v.index(),
+          "both second moments are stored alike");
+  require(slice.first_latent >= 0, "first_latent is not negative");
   require(args.adam.step >= 1, "steps of Adam count from 1");
 }
 

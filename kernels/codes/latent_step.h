@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <variant>
 
 #include "kernels/codes/codes.h"
 #include "runtime/device/stream.h"
@@ -59,16 +60,26 @@ struct AdamConstants {
   float epsilon = 1e-8f;
   float weight_decay = 0.0f;  // decoupled: row *= 1 - lr * weight_decay before the update
   int64_t step = 1;           // 1-based, for bias correction; corrections are computed in f64
+  uint64_t seed = 0;          // of the rounding of second moments in bf16
 };
 
+// Adam's second moment of rows [local_latents, d_model]: f32, or bf16, which is widened for the update and
+// rounded at random where it is stored. The draw of an element is a function of seed, step, global latent,
+// column and which of the two rows it is, and of nothing else.
+using SecondMoment = std::variant<Matrix<float>, Matrix<uint16_t>>;
+
 // The slice of the dictionary that is updated. Empty biases: the architecture has none. An empty encoder or
-// decoder is frozen.
+// decoder is frozen. Both second moments are stored alike.
 struct LatentSlice {
   Matrix<float> encoder;  // [local_latents, d_model]
   Matrix<float> decoder;  // [local_latents, d_model]
   Vector<float> bias;     // [local_latents]
-  Matrix<float> encoder_m, encoder_v, decoder_m, decoder_v;
+  Matrix<float> encoder_m;
+  SecondMoment encoder_v;
+  Matrix<float> decoder_m;
+  SecondMoment decoder_v;
   Vector<float> bias_m, bias_v;
+  int64_t first_latent = 0;  // global, of the first row
 };
 
 struct LatentStepArgs {

@@ -17,19 +17,25 @@ struct GradientRows {
   alignas(64) float decoder[kWidestRow];
 };
 
-void prefetch_row(Matrix<float> matrix, int64_t row) {
-  constexpr int64_t kFloatsPerLine = 16;
+template <typename T>
+void prefetch_row(Matrix<T> matrix, int64_t row) {
+  constexpr int64_t kPerLine = 64 / sizeof(T);
   if (row >= matrix.shape[0]) return;
-  const float* data = matrix.row(row);
-  for (int64_t c = 0; c < matrix.shape[1]; c += kFloatsPerLine) __builtin_prefetch(data + c, 1, 2);
+  const T* data = matrix.row(row);
+  for (int64_t c = 0; c < matrix.shape[1]; c += kPerLine) __builtin_prefetch(data + c, 1, 2);
 }
 
 // While the gradients of one latent are gathered, the rows of the next one travel from memory.
 void prefetch_latent(const LatentSlice& slice, int64_t latent) {
-  for (const Matrix<float>& matrix :
-       {slice.encoder, slice.encoder_m, slice.encoder_v, slice.decoder, slice.decoder_m, slice.decoder_v}) {
-    prefetch_row(matrix, latent);
-  }
+  const auto prefetch_moment = [&](const SecondMoment& moment) {
+    std::visit([&](const auto& rows) { prefetch_row(rows, latent); }, moment);
+  };
+  prefetch_row(slice.encoder, latent);
+  prefetch_row(slice.encoder_m, latent);
+  prefetch_moment(slice.encoder_v);
+  prefetch_row(slice.decoder, latent);
+  prefetch_row(slice.decoder_m, latent);
+  prefetch_moment(slice.decoder_v);
 }
 
 void add_to(const float* from, float* to, int64_t count, bool accumulate) {
@@ -51,12 +57,11 @@ void step_latent(const LatentStepArgs& args, const AdamFactors& factors, const L
                  const float* decoder_gradient) {
   const int64_t d_model = args.input.shape[1];
   if (encoder_gradient != nullptr) {
-    vector_ops().adam_row(factors, encoder_gradient, slice.encoder.row(latent), slice.encoder_m.row(latent),
-                          slice.encoder_v.row(latent), d_model);
+    step_row(factors, encoder_gradient, d_model, encoder_row(slice, args.adam, latent));
   }
   if (decoder_gradient != nullptr) {
     step_decoder_row(args.decoder_norm, factors, inverse_norm, decoder_gradient, d_model,
-                     slice.decoder.row(latent), slice.decoder_m.row(latent), slice.decoder_v.row(latent));
+                     decoder_row(slice, args.adam, latent));
   }
 }
 

@@ -10,15 +10,20 @@
 namespace orthant::kernels::cuda {
 namespace {
 
-// Null: the slice does not hold it.
+// Null: the slice does not hold it. V: as the second moment is stored.
+template <typename V>
 struct RowsAndMoments {
   float* rows;
   float* m;
-  float* v;
+  V* v;
 };
 
+template <typename V>
 struct SlicePointers {
-  RowsAndMoments encoder, decoder, bias;
+  RowsAndMoments<V> encoder, decoder;
+  RowsAndMoments<float> bias;
+  uint64_t seed;
+  int64_t step, first_latent;  // of the draws of rounding
 };
 
 struct GradientPointers {
@@ -43,11 +48,27 @@ LatentWork work_of(const LatentStepArgs& args) {
   return work;
 }
 
-SlicePointers pointers_of(const LatentSlice& slice) {
+bool holds_bf16(const LatentSlice& slice) {
+  return std::holds_alternative<Matrix<uint16_t>>(slice.encoder_v) ||
+         std::holds_alternative<Matrix<uint16_t>>(slice.decoder_v);
+}
+
+// Null where nothing is stored as V: what a frozen matrix has.
+template <typename V>
+V* data_of(const SecondMoment& moment) {
+  const auto* rows = std::get_if<Matrix<V>>(&moment);
+  return rows == nullptr ? nullptr : rows->data;
+}
+
+template <typename V>
+SlicePointers<V> pointers_of(const LatentSlice& slice, const AdamConstants& adam) {
   const auto has_bias = slice.bias.shape[0] > 0;
-  return {{slice.encoder.data, slice.encoder_m.data, slice.encoder_v.data},
-          {slice.decoder.data, slice.decoder_m.data, slice.decoder_v.data},
-          {has_bias ? slice.bias.data : nullptr, slice.bias_m.data, slice.bias_v.data}};
+  return {{slice.encoder.data, slice.encoder_m.data, data_of<V>(slice.encoder_v)},
+          {slice.decoder.data, slice.decoder_m.data, data_of<V>(slice.decoder_v)},
+          {has_bias ? slice.bias.data : nullptr, slice.bias_m.data, slice.bias_v.data},
+          adam.seed,
+          adam.step,
+          slice.first_latent};
 }
 
 GradientPointers pointers_of(const LatentGradients& gradients) {
@@ -62,7 +83,8 @@ bool is_whole_work(const LatentWork& work) {
   return whole;
 }
 
-bool is_whole_slice(int64_t width, const SlicePointers& slice) {
+template <typename V>
+bool is_whole_slice(int64_t width, const SlicePointers<V>& slice) {
   return is_whole(width, slice.encoder.rows, slice.encoder.m, slice.encoder.v, slice.decoder.rows,
                   slice.decoder.m, slice.decoder.v);
 }
@@ -157,46 +179,59 @@ __global__ void bias_gradient(LatentWork work, float* gradients) {
   if (threadIdx.x == 0) gradients[blockIdx.x] = sum;
 }
 
-__device__ void step_bias(const AdamFactors& factors, float gradient, RowsAndMoments bias, int64_t latent) {
+__device__ void step_bias(const AdamFactors& factors, float gradient, RowsAndMoments<float> bias,
+                          int64_t latent) {
   adam_element(factors, gradient, bias.rows[latent], bias.m[latent], bias.v[latent]);
 }
 
-template <bool kWhole>
-__global__ void step_latent(LatentWork work, AdamFactors factors, SlicePointers slice) {
-  const int64_t latent = blockIdx.x, at = latent * work.width;
-  const RowsAndMoments &encoder = slice.encoder, &decoder = slice.decoder;
-  if (encoder.rows != nullptr) {
+template <typename V>
+__device__ DeviceRow<V> row_of(const RowsAndMoments<V>& all, const SlicePointers<V>& slice, Purpose purpose,
+                               int64_t latent, int64_t width) {
+  const int64_t at = latent * width;
+  DeviceRow<V> row{all.rows + at, all.m + at, all.v + at, {}};
+  if constexpr (sizeof(V) == sizeof(uint16_t)) {
+    row.key = rounding_key(slice.seed, purpose, slice.step, slice.first_latent + latent);
+  }
+  return row;
+}
+
+template <bool kWhole, typename V>
+__global__ void step_latent(LatentWork work, AdamFactors factors, SlicePointers<V> slice) {
+  const int64_t latent = blockIdx.x;
+  if (slice.encoder.rows != nullptr) {
+    const DeviceRow<V> row =
+        row_of(slice.encoder, slice, Purpose::kEncoderMomentRounding, latent, work.width);
     for (int64_t c = first_column(); c < work.width; c = next_column(c)) {
-      adam_columns<kWhole>(factors, encoder_gradient<kWhole>(work, latent, c), c, work.width, 1.0f,
-                           encoder.rows + at, encoder.m + at, encoder.v + at);
+      adam_columns<kWhole>(factors, encoder_gradient<kWhole>(work, latent, c), c, work.width, 1.0f, row);
     }
   }
-  if (decoder.rows != nullptr) {
+  if (slice.decoder.rows != nullptr) {
+    const DeviceRow<V> row =
+        row_of(slice.decoder, slice, Purpose::kDecoderMomentRounding, latent, work.width);
     float* gradient = dynamic_shared<float>();
-    const double inverse = finished_decoder_gradient<kWhole>(work, latent, decoder.rows + at, gradient);
-    step_decoder_row<kWhole>(work.norm, factors, inverse, gradient, work.width, decoder.rows + at,
-                             decoder.m + at, decoder.v + at);
+    const double inverse = finished_decoder_gradient<kWhole>(work, latent, row.parameter, gradient);
+    step_decoder_row<kWhole>(work.norm, factors, inverse, gradient, work.width, row);
   }
   if (slice.bias.rows == nullptr || threadIdx.x >= kWarp) return;
   const float bias = warp_bias_gradient(work, latent);
   if (threadIdx.x == 0) step_bias(factors, bias, slice.bias, latent);
 }
 
-template <bool kWhole>
+template <bool kWhole, typename V>
 __global__ void step_latent_from(DecoderNorm norm, int64_t width, AdamFactors factors,
-                                 GradientPointers gradients, SlicePointers slice) {
+                                 GradientPointers gradients, SlicePointers<V> slice) {
   const int64_t latent = blockIdx.x, at = latent * width;
-  const RowsAndMoments &encoder = slice.encoder, &decoder = slice.decoder;
-  if (encoder.rows != nullptr) {
+  if (slice.encoder.rows != nullptr) {
+    const DeviceRow<V> row = row_of(slice.encoder, slice, Purpose::kEncoderMomentRounding, latent, width);
     for (int64_t c = first_column(); c < width; c = next_column(c)) {
-      adam_columns<kWhole>(factors, load_columns<kWhole>(gradients.encoder + at, c, width), c, width, 1.0f,
-                           encoder.rows + at, encoder.m + at, encoder.v + at);
+      const Four gradient = load_columns<kWhole>(gradients.encoder + at, c, width);
+      adam_columns<kWhole>(factors, gradient, c, width, 1.0f, row);
     }
   }
-  if (decoder.rows != nullptr) {
-    const double inverse = inverse_norm_before_step<kWhole>(norm, decoder.rows + at, width);
-    step_decoder_row<kWhole>(norm, factors, inverse, gradients.decoder + at, width, decoder.rows + at,
-                             decoder.m + at, decoder.v + at);
+  if (slice.decoder.rows != nullptr) {
+    const DeviceRow<V> row = row_of(slice.decoder, slice, Purpose::kDecoderMomentRounding, latent, width);
+    const double inverse = inverse_norm_before_step<kWhole>(norm, row.parameter, width);
+    step_decoder_row<kWhole>(norm, factors, inverse, gradients.decoder + at, width, row);
   }
   if (slice.bias.rows != nullptr && threadIdx.x == 0) {
     step_bias(factors, gradients.bias[latent], slice.bias, latent);
@@ -214,6 +249,27 @@ __global__ void normalize_row(float* matrix, int64_t width) {
   float* row = matrix + blockIdx.x * width;
   const double length = sqrt(block_dot<kWhole>(row, row, width));
   scale_row<kWhole>(static_cast<float>(1.0 / (length > 1e-30 ? length : 1e-30)), row, width);
+}
+
+template <typename V>
+void step_with(const LatentStepArgs& args, const LatentSlice& slice, Stream& stream) {
+  const LatentWork work = work_of(args);
+  const SlicePointers<V> pointers = pointers_of<V>(slice, args.adam);
+  const bool whole = is_whole_work(work) && is_whole_slice(work.width, pointers);
+  launch(whole ? step_latent<true, V> : step_latent<false, V>, shape_of(latents_of(slice), work.width, true),
+         stream, work, adam_factors(args.adam, args.gradient_scale), pointers);
+}
+
+template <typename V>
+void step_from_with(const LatentStepArgs& args, const LatentGradients& gradients, const LatentSlice& slice,
+                    Stream& stream) {
+  const int64_t width = args.input.shape[1];
+  const SlicePointers<V> pointers = pointers_of<V>(slice, args.adam);
+  const bool whole =
+      is_whole_slice(width, pointers) && is_whole(width, gradients.encoder.data, gradients.decoder.data);
+  launch(whole ? step_latent_from<true, V> : step_latent_from<false, V>,
+         shape_of(latents_of(slice), width, false), stream, args.decoder_norm, width,
+         adam_factors(args.adam, args.gradient_scale), pointers_of(gradients), pointers);
 }
 
 }  // namespace
@@ -256,22 +312,13 @@ void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradie
 }
 
 void latent_step(const LatentStepArgs& args, LatentSlice slice, Stream& stream) {
-  const LatentWork work = work_of(args);
-  const SlicePointers pointers = pointers_of(slice);
-  const bool whole = is_whole_work(work) && is_whole_slice(work.width, pointers);
-  launch(whole ? step_latent<true> : step_latent<false>, shape_of(latents_of(slice), work.width, true),
-         stream, work, adam_factors(args.adam, args.gradient_scale), pointers);
+  return holds_bf16(slice) ? step_with<uint16_t>(args, slice, stream) : step_with<float>(args, slice, stream);
 }
 
 void latent_step_from_gradients(const LatentStepArgs& args, LatentGradients gradients, LatentSlice slice,
                                 Stream& stream) {
-  const int64_t width = args.input.shape[1];
-  const SlicePointers pointers = pointers_of(slice);
-  const bool whole =
-      is_whole_slice(width, pointers) && is_whole(width, gradients.encoder.data, gradients.decoder.data);
-  launch(whole ? step_latent_from<true> : step_latent_from<false>, shape_of(latents_of(slice), width, false),
-         stream, args.decoder_norm, width, adam_factors(args.adam, args.gradient_scale),
-         pointers_of(gradients), pointers);
+  return holds_bf16(slice) ? step_from_with<uint16_t>(args, gradients, slice, stream)
+                           : step_from_with<float>(args, gradients, slice, stream);
 }
 
 void adam_vector(const AdamConstants& adam, float gradient_scale, Vector<const float> gradient,

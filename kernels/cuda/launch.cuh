@@ -91,4 +91,17 @@ __device__ inline void store_four(float* to, Four four) {
   *reinterpret_cast<float4*>(to) = make_float4(four.of[0], four.of[1], four.of[2], four.of[3]);
 }
 
+// Four numbers of 16 bits, the same at a multiple of 8 bytes.
+struct FourHalves {
+  uint16_t of[4];
+};
+
+__device__ inline FourHalves load_four(const uint16_t* from) {
+  const ushort4 all = *reinterpret_cast<const ushort4*>(from);
+  return {{all.x, all.y, all.z, all.w}};
+}
+__device__ inline void store_four(uint16_t* to, FourHalves four) {
+  *reinterpret_cast<ushort4*>(to) = make_ushort4(four.of[0], four.of[1], four.of[2], four.of[3]);
+}
+
 }  // namespace orthant::kernels

@@ -3,10 +3,13 @@
 // Only for *_isa.cpp files. Everything is forced inline and has internal linkage, so no code of one
 // instruction set can be linked into another. Every function gives the same bits in every instruction set:
 // multiply-adds are fused, reductions fold halves (lane i with lane i + 8, then + 4, + 2, + 1). larger and
-// smaller return the second operand where either is NaN.
+// smaller return the second operand where either is NaN. Of uint16_t, load widens bf16 and store keeps the
+// upper half of each lane, which rounded_at_random has made a bf16 number by the draws of rounding_draw.h.
 #pragma once
 
 #include <stdint.h>
+
+#include "kernels/isa/rounding_draw.h"
 
 #if defined(__AVX2__)
 // GCC 12 takes the undefined pass-through operands inside its own AVX-512 intrinsics for a mistake.
@@ -82,6 +85,28 @@ ORTHANT_LANES_INLINE Lanes times_power_of_two(Lanes a, Lanes exponent) {
   const __m512i bits = _mm512_slli_epi32(_mm512_cvttps_epi32(exponent.all), 23);
   return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.all), bits))};
 }
+ORTHANT_LANES_INLINE Lanes load(const uint16_t* from) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+}
+ORTHANT_LANES_INLINE void store(uint16_t* to, Lanes a) {
+  const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(a.all), 16);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(bits));
+}
+ORTHANT_LANES_INLINE Lanes rounded_at_random(Lanes a, RoundingKey key, int64_t first_column) {
+  const auto all = [](uint32_t value) { return _mm512_set1_epi32(static_cast<int>(value)); };
+  const __m512i column =
+      _mm512_add_epi32(all(static_cast<uint32_t>(first_column)),
+                       _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  __m512i mixed = _mm512_add_epi32(_mm512_mullo_epi32(column, all(kRoundingColumn)), all(key.first));
+  mixed = _mm512_mullo_epi32(_mm512_xor_si512(mixed, _mm512_srli_epi32(mixed, 16)), all(kRoundingFirst));
+  mixed = _mm512_add_epi32(_mm512_xor_si512(mixed, _mm512_srli_epi32(mixed, 15)), all(key.second));
+  const __m512i draw = _mm512_srli_epi32(_mm512_mullo_epi32(mixed, all(kRoundingSecond)), 16);
+  const __m512i bits = _mm512_castps_si512(a.all);
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(a.all, a.all, _CMP_UNORD_Q);
+  const __m512i drawn = _mm512_mask_or_epi32(_mm512_add_epi32(bits, draw), is_nan, bits, all(0x400000u));
+  return {_mm512_castsi512_ps(_mm512_and_si512(drawn, all(0xffff0000u)))};
+}
 
 #elif defined(__AVX2__)
 
@@ -150,6 +175,36 @@ ORTHANT_LANES_INLINE __m256 times_power_of_two(__m256 a, __m256 exponent) {
 }
 ORTHANT_LANES_INLINE Lanes times_power_of_two(Lanes a, Lanes exponent) {
   return {times_power_of_two(a.low, exponent.low), times_power_of_two(a.high, exponent.high)};
+}
+ORTHANT_LANES_INLINE Lanes load(const uint16_t* from) {
+  const auto half = [&](int64_t first) {
+    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + first));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  };
+  return {half(0), half(8)};
+}
+ORTHANT_LANES_INLINE void store(uint16_t* to, Lanes a) {
+  const __m256i low = _mm256_srli_epi32(_mm256_castps_si256(a.low), 16);
+  const __m256i high = _mm256_srli_epi32(_mm256_castps_si256(a.high), 16);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), packed);
+}
+ORTHANT_LANES_INLINE __m256 rounded_at_random(__m256 a, RoundingKey key, int64_t first_column) {
+  const auto all = [](uint32_t value) { return _mm256_set1_epi32(static_cast<int>(value)); };
+  const __m256i column =
+      _mm256_add_epi32(all(static_cast<uint32_t>(first_column)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  __m256i mixed = _mm256_add_epi32(_mm256_mullo_epi32(column, all(kRoundingColumn)), all(key.first));
+  mixed = _mm256_mullo_epi32(_mm256_xor_si256(mixed, _mm256_srli_epi32(mixed, 16)), all(kRoundingFirst));
+  mixed = _mm256_add_epi32(_mm256_xor_si256(mixed, _mm256_srli_epi32(mixed, 15)), all(key.second));
+  const __m256i draw = _mm256_srli_epi32(_mm256_mullo_epi32(mixed, all(kRoundingSecond)), 16);
+  const __m256i bits = _mm256_castps_si256(a);
+  const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  const __m256i drawn =
+      _mm256_blendv_epi8(_mm256_add_epi32(bits, draw), _mm256_or_si256(bits, all(0x400000u)), is_nan);
+  return _mm256_castsi256_ps(_mm256_and_si256(drawn, all(0xffff0000u)));
+}
+ORTHANT_LANES_INLINE Lanes rounded_at_random(Lanes a, RoundingKey key, int64_t first_column) {
+  return {rounded_at_random(a.low, key, first_column), rounded_at_random(a.high, key, first_column + 8)};
 }
 
 #else
@@ -221,8 +276,48 @@ ORTHANT_LANES_INLINE Lanes times_power_of_two(Lanes a, Lanes exponent) {
     return result;
   });
 }
+ORTHANT_LANES_INLINE Lanes load(const uint16_t* from) {
+  return per_lane([&](int64_t i) {
+    const uint32_t bits = static_cast<uint32_t>(from[i]) << 16;
+    float result;
+    __builtin_memcpy(&result, &bits, sizeof result);
+    return result;
+  });
+}
+ORTHANT_LANES_INLINE void store(uint16_t* to, Lanes a) {
+  for (int64_t i = 0; i < kLanes; ++i) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &a.of[i], sizeof bits);
+    to[i] = static_cast<uint16_t>(bits >> 16);
+  }
+}
+ORTHANT_LANES_INLINE Lanes rounded_at_random(Lanes a, RoundingKey key, int64_t first_column) {
+  return per_lane([&](int64_t i) {
+    uint32_t mixed = static_cast<uint32_t>(first_column + i) * kRoundingColumn + key.first;
+    mixed = (mixed ^ mixed >> 16) * kRoundingFirst;
+    mixed = (mixed ^ mixed >> 15) + key.second;
+    const uint32_t draw = mixed * kRoundingSecond >> 16;
+    uint32_t bits;
+    __builtin_memcpy(&bits, &a.of[i], sizeof bits);
+    bits = (a.of[i] != a.of[i] ? bits | 0x400000u : bits + draw) & 0xffff0000u;
+    float result;
+    __builtin_memcpy(&result, &bits, sizeof result);
+    return result;
+  });
+}
 
 #endif
+
+ORTHANT_LANES_INLINE Lanes load_first(const uint16_t* from, int64_t count) {
+  uint16_t padded[kLanes] = {};
+  for (int64_t i = 0; i < count; ++i) padded[i] = from[i];
+  return load(padded);
+}
+ORTHANT_LANES_INLINE void store_first(uint16_t* to, Lanes a, int64_t count) {
+  uint16_t padded[kLanes];
+  store(padded, a);
+  for (int64_t i = 0; i < count; ++i) to[i] = padded[i];
+}
 
 ORTHANT_LANES_INLINE float folded_sum(Lanes a) {
   float lanes[kLanes];

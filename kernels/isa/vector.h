@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "kernels/isa/rounding_draw.h"
+
 namespace orthant::kernels {
 
 enum class Isa;
@@ -42,6 +44,9 @@ struct VectorOps {
   float (*exp_and_sum)(float shift, float* x, int64_t n);
   void (*adam_row)(const AdamFactors& factors, const float* gradient, float* parameter, float* m, float* v,
                    int64_t n);
+  // The same with v in bf16: widened, updated, used, and rounded by the draws of `key` where it is stored.
+  void (*adam_row_bf16)(const AdamFactors& factors, RoundingKey key, const float* gradient, float* parameter,
+                        float* m, uint16_t* v, int64_t n);
 };
 
 // The table of one instruction set; calling it needs supported_here(isa).

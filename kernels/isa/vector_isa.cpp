@@ -37,12 +37,12 @@ template <typename Piece>
 ORTHANT_LANES_INLINE void each_piece(int64_t n, Piece piece) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    piece([](const float* from) { return load(from); }, [](float* to, Lanes a) { store(to, a); }, i);
+    piece([](const auto* from) { return load(from); }, [](auto* to, Lanes a) { store(to, a); }, i);
   }
   if (i == n) return;
   const int64_t count = n - i;
-  piece([&](const float* from) { return load_first(from, count); },
-        [&](float* to, Lanes a) { store_first(to, a, count); }, i);
+  piece([&](const auto* from) { return load_first(from, count); },
+        [&](auto* to, Lanes a) { store_first(to, a, count); }, i);
 }
 
 float dot(const float* a, const float* b, int64_t n) {
@@ -105,8 +105,10 @@ float exp_and_sum(float shift, float* x, int64_t n) {
   return sum(x, n);
 }
 
-void adam_row(const AdamFactors& factors, const float* gradient, float* parameter, float* m, float* v,
-              int64_t n) {
+// `stored` is what is kept of the piece of v that begins at a column.
+template <typename Second, typename Stored>
+ORTHANT_LANES_INLINE void adam_pieces(const AdamFactors& factors, const float* gradient, float* parameter,
+                                      float* m, Second* v, int64_t n, Stored stored) {
   const Lanes gradient_scale = broadcast(factors.gradient_scale);
   const Lanes beta1 = broadcast(factors.beta1), one_minus_beta1 = broadcast(factors.one_minus_beta1);
   const Lanes beta2 = broadcast(factors.beta2), one_minus_beta2 = broadcast(factors.one_minus_beta2);
@@ -117,10 +119,21 @@ void adam_row(const AdamFactors& factors, const float* gradient, float* paramete
     const Lanes first = fused(beta1, get(m + i), one_minus_beta1 * g);
     const Lanes second = fused(beta2, get(v + i), one_minus_beta2 * (g * g));
     put(m + i, first);
-    put(v + i, second);
+    put(v + i, stored(second, i));
     const Lanes divisor = fused(square_root(second), root_correction, epsilon);
     put(parameter + i, fused(step_size, first / divisor, decay * get(parameter + i)));
   });
+}
+
+void adam_row(const AdamFactors& factors, const float* gradient, float* parameter, float* m, float* v,
+              int64_t n) {
+  adam_pieces(factors, gradient, parameter, m, v, n, [](Lanes second, int64_t) { return second; });
+}
+
+void adam_row_bf16(const AdamFactors& factors, RoundingKey key, const float* gradient, float* parameter,
+                   float* m, uint16_t* v, int64_t n) {
+  adam_pieces(factors, gradient, parameter, m, v, n,
+              [=](Lanes second, int64_t i) { return rounded_at_random(second, key, i); });
 }
 
 }  // namespace
@@ -140,6 +153,7 @@ const VectorOps& vector_table() {
       .squared_distance = squared_distance,
       .exp_and_sum = exp_and_sum,
       .adam_row = adam_row,
+      .adam_row_bf16 = adam_row_bf16,
   };
   return kTable;
 }

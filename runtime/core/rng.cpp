@@ -3,26 +3,18 @@
 #include <cmath>
 #include <numbers>
 
+#include "runtime/core/philox.h"
+
 namespace orthant {
 
 std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
-  constexpr uint64_t kMultiplier0 = 0xD2511F53u, kMultiplier1 = 0xCD9E8D57u;
-  constexpr uint32_t kWeyl0 = 0x9E3779B9u, kWeyl1 = 0xBB67AE85u;
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t product0 = kMultiplier0 * counter[0];
-    const uint64_t product1 = kMultiplier1 * counter[2];
-    counter = {static_cast<uint32_t>(product1 >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(product1),
-               static_cast<uint32_t>(product0 >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(product0)};
-    key[0] += kWeyl0;
-    key[1] += kWeyl1;
-  }
-  return counter;
+  const PhiloxWords words = philox_words({{counter[0], counter[1], counter[2], counter[3]}}, key[0], key[1]);
+  return {words.of[0], words.of[1], words.of[2], words.of[3]};
 }
 
 std::array<uint32_t, 4> random_words(uint64_t seed, Purpose purpose, uint32_t step, uint64_t index) {
-  return philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), step,
-                 static_cast<uint32_t>(purpose)},
-                {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+  const PhiloxWords words = philox_words(seed, static_cast<uint32_t>(purpose), step, index);
+  return {words.of[0], words.of[1], words.of[2], words.of[3]};
 }
 
 uint64_t random_u64(uint64_t seed, Purpose purpose, uint32_t step, uint64_t index) {

@@ -25,6 +25,8 @@ enum class Purpose : uint32_t {
   kRandomDictionary = 11,
   kHoldout = 12,
   kTest = 13,
+  kEncoderMomentRounding = 14,
+  kDecoderMomentRounding = 15,
 };
 
 // Four 32-bit words from a 128-bit counter and a 64-bit key.

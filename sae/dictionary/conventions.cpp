@@ -169,6 +169,7 @@ void override_train(const Train& train, Conventions& c) {
   if (train.has_max_grad_norm()) c.max_grad_norm = train.max_grad_norm();
   if (train.has_lr_warm_up_steps()) c.lr_warm_up_steps = train.lr_warm_up_steps();
   if (train.has_lr_decay_start()) c.lr_decay_start = train.lr_decay_start();
+  c.second_moment = dtype_from_name(train.second_moment());
 }
 
 }  // namespace

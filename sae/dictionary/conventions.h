@@ -13,6 +13,7 @@
 
 #include "kernels/codes/latent_step.h"
 #include "kernels/dense/precision.h"
+#include "runtime/core/dtype.h"
 #include "sae/config.pb.h"
 
 namespace orthant::sae {
@@ -85,6 +86,7 @@ struct Conventions {
   double adam_epsilon = 1e-8;
   double weight_decay = 0.0;
   double max_grad_norm = 0.0;
+  Dtype second_moment = Dtype::kF32;  // of encoder and decoder rows: f32 or bf16
   int64_t lr_warm_up_steps = 0;
   double lr_decay_start = 1.0;
 };

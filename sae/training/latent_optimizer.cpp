@@ -25,6 +25,20 @@ Share owned_share(int64_t local_latents, int64_t padded, int replica) {
 
 }  // namespace
 
+SecondMoment::SecondMoment(Memory& memory, Dtype stored, int64_t latents, int64_t d_model) : dtype(stored) {
+  if (dtype == Dtype::kBF16) {
+    bf16 = Tensor<uint16_t, 2>(memory, "adam", {latents, d_model});
+    bf16.zero();
+  } else {
+    f32 = zeroed(memory, "adam", latents, d_model);
+  }
+}
+
+kernels::SecondMoment SecondMoment::view() {
+  if (dtype == Dtype::kBF16) return bf16.view();
+  return f32.view();
+}
+
 LatentOptimizer::LatentOptimizer(Memory& memory, const Dictionary& dictionary, const Conventions& conventions,
                                  DataParallel way, bool keeps_gradients, bool updates, Communicator& replicas,
                                  ShardSum& shards)
@@ -40,9 +54,9 @@ LatentOptimizer::LatentOptimizer(Memory& memory, const Dictionary& dictionary, c
   padded_ = split ? (local + replicas.size() - 1) / replicas.size() : local;
   owned_ = split ? owned_share(local, padded_, replicas.rank()) : Share{0, updates ? local : 0};
   encoder_m_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
-  encoder_v_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
+  encoder_v_ = SecondMoment(memory, conventions.second_moment, owned_.count, dictionary.d_model);
   decoder_m_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
-  decoder_v_ = zeroed(memory, "adam", owned_.count, dictionary.d_model);
+  decoder_v_ = SecondMoment(memory, conventions.second_moment, owned_.count, dictionary.d_model);
   bias_m_ = zeroed(memory, "adam", owned_.count);
   bias_v_ = zeroed(memory, "adam", owned_.count);
   decoder_bias_m_ = zeroed(memory, "adam", dictionary.d_model);
@@ -71,7 +85,8 @@ kernels::LatentSlice LatentOptimizer::owned(Dictionary& dictionary) {
       .decoder_m = decoder_m_.view(),
       .decoder_v = decoder_v_.view(),
       .bias_m = has_bias_ ? bias_m_.view() : Vector<float>{},
-      .bias_v = has_bias_ ? bias_v_.view() : Vector<float>{}};
+      .bias_v = has_bias_ ? bias_v_.view() : Vector<float>{},
+      .first_latent = dictionary.slice.first + owned_.first};
 }
 
 double LatentOptimizer::clip(double latent_squares, Vector<const float> decoder_bias_gradient,
@@ -163,13 +178,14 @@ double LatentOptimizer::update_accumulated(kernels::LatentStepArgs args,
 std::vector<TensorSlice> LatentOptimizer::state(const Dictionary& dictionary, bool writes_replicated) {
   const bool writes = way_ == DataParallel::kGradients || replicas_->rank() == 0;
   const int64_t first = dictionary.slice.first + owned_.first;
-  const auto matrix = [&](const char* name, Tensor<float, 2>& tensor) {
+  const auto matrix = [&](const char* name, Dtype dtype, auto& tensor) {
     return TensorSlice{.name = name,
+                       .dtype = dtype,
                        .shape = {dictionary.latents, dictionary.d_model},
                        .first_row = first,
                        .rows = owned_.count,
                        .data = tensor.data(),
-                       .device = tensor.view().device,
+                       .device = encoder_m_.view().device,
                        .writes = writes};
   };
   const auto vector = [&](const char* name, Tensor<float, 1>& tensor) {
@@ -189,10 +205,10 @@ std::vector<TensorSlice> LatentOptimizer::state(const Dictionary& dictionary, bo
                        .device = tensor.view().device,
                        .writes = writes_replicated};
   };
-  return {matrix("adam.encoder_m", encoder_m_),
-          matrix("adam.encoder_v", encoder_v_),
-          matrix("adam.decoder_m", decoder_m_),
-          matrix("adam.decoder_v", decoder_v_),
+  return {matrix("adam.encoder_m", Dtype::kF32, encoder_m_),
+          matrix("adam.encoder_v", encoder_v_.dtype, encoder_v_),
+          matrix("adam.decoder_m", Dtype::kF32, decoder_m_),
+          matrix("adam.decoder_v", decoder_v_.dtype, decoder_v_),
           vector("adam.encoder_bias_m", bias_m_),
           vector("adam.encoder_bias_v", bias_v_),
           replicated("adam.decoder_bias_m", decoder_bias_m_),

@@ -16,6 +16,18 @@
 
 namespace orthant::sae {
 
+// Adam's second moment of the rows this rank updates [owned latents, d_model]; the other tensor has no rows.
+struct SecondMoment {
+  SecondMoment() = default;
+  // Zeros, in f32 or bf16.
+  SecondMoment(Memory& memory, Dtype stored, int64_t latents, int64_t d_model);
+  [[nodiscard]] kernels::SecondMoment view();
+  [[nodiscard]] void* data() { return dtype == Dtype::kBF16 ? static_cast<void*>(bf16.data()) : f32.data(); }
+  Dtype dtype = Dtype::kF32;
+  Tensor<float, 2> f32;
+  Tensor<uint16_t, 2> bf16;
+};
+
 class LatentOptimizer {
  public:
   // With `updates` false there are no moments, and update() only finds the norm: for codes that travel.
@@ -54,9 +66,10 @@ class LatentOptimizer {
   int64_t padded_;                                    // latents a replica owns, padded to the same number
   Share owned_;                                       // within the slice
   std::vector<int64_t> owned_rows_, owned_elements_;  // [replicas] latents each owns, and elements of them
-  Tensor<float, 2> encoder_m_, encoder_v_, decoder_m_, decoder_v_;  // [owned latents, d_model]
-  Tensor<float, 1> bias_m_, bias_v_;                                // [owned latents]
-  Tensor<float, 1> decoder_bias_m_, decoder_bias_v_;                // [d_model]
+  Tensor<float, 2> encoder_m_, decoder_m_;            // [owned latents, d_model]
+  SecondMoment encoder_v_, decoder_v_;                // the same
+  Tensor<float, 1> bias_m_, bias_v_;                  // [owned latents]
+  Tensor<float, 1> decoder_bias_m_, decoder_bias_v_;  // [d_model]
   Tensor<float, 2> encoder_gradient_, decoder_gradient_;  // [replicas * padded, d_model] or [0, ...]
   Tensor<float, 1> bias_gradient_;                        // [replicas * padded] or [0]
   Tensor<double, 1> squared_norms_;                       // [local_latents] 0 of latents that others own

@@ -286,7 +286,8 @@ kernels::LatentStepArgs Trainer::step_arguments() const {
                .beta2 = static_cast<float>(c.adam_beta2),
                .epsilon = static_cast<float>(c.adam_epsilon),
                .weight_decay = static_cast<float>(c.weight_decay),
-               .step = steps_done_ + 1};
+               .step = steps_done_ + 1,
+               .seed = config_.seed};
   return args;
 }
 

@@ -54,12 +54,13 @@ StepTime step_time(const TrainerConfig& config, int64_t d_model, MeshShape mesh,
     // activations.
     time.rows = 2.0 * (own_rows + held_rows) * codes * d * rates.value_bytes / bytes;
   }
-  // f32 parameters and two moments, read and written; the encoder read and packed; gradient tensors where
-  // they exist.
+  // f32 parameters and two moments, the second of them perhaps in bf16, read and written; the encoder read
+  // and packed; gradient tensors where they exist.
   const double parameters = 2.0 * latents * d;
   const bool keeps_gradients = !codes_travel || c.architecture == Architecture::kStandard;
   const double updated = codes_travel ? parameters : parameters / mesh.data;
-  time.optimizer = ((config.updates ? 24.0 : 0.0) * updated + parameters / 2.0 * (4.0 + rates.value_bytes) +
+  const double moved = 2.0 * (8.0 + static_cast<double>(bytes_of(c.second_moment)));
+  time.optimizer = ((config.updates ? moved : 0.0) * updated + parameters / 2.0 * (4.0 + rates.value_bytes) +
                     (keeps_gradients ? 12.0 * parameters : 0.0)) /
                    bytes;
   if (c.orthogonality_coefficient > 0.0 && c.architecture != Architecture::kStandard) {

@@ -119,6 +119,15 @@ TEST(TrainInput, SizesThatDoNotFitTogetherAreRefused) {
   EXPECT_TRUE(refused(run(synthetic("--mesh.data=3"), 2), 78, "mesh.data=3", "ranks, 2"));
 }
 
+TEST(TrainInput, ARunIsNotContinuedWithMomentsStoredInAnotherType) {
+  const testing::TempDir folder;
+  const std::string into = " --out=" + folder.file("run");
+  ASSERT_TRUE(ended(run(synthetic("--train.second_moment=bf16" + into)), 0));
+  EXPECT_TRUE(refused(run(synthetic("--train.tokens=2560" + into)), 78, "another configuration",
+                      "train.second_moment", "--fresh"));
+  EXPECT_TRUE(ended(run(synthetic("--train.second_moment=bf16 --train.tokens=2560" + into)), 0));
+}
+
 TEST(TrainInput, ASourceIsNeededAndOneIsEnough) {
   EXPECT_TRUE(refused(run(train("")), 78, "no activation source", "--source.store"));
   EXPECT_TRUE(refused(run(synthetic("--source.store=there")), 78, "several", "exactly one"));

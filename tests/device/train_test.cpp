@@ -35,12 +35,14 @@ struct Wish {
   std::string input_scaling = {};  // none: the preset's
   int micro_batches = 1;
   int64_t steps = kSteps;
+  std::string second_moment = "f32";
 };
 
 void PrintTo(const Wish& wish, std::ostream* out) {
   *out << wish.preset << (wish.auxiliary ? " auxk" : "") << (wish.max_grad_norm > 0.0 ? " clipped" : "")
        << (wish.input_scaling.empty() ? "" : " ") << wish.input_scaling
-       << (wish.micro_batches > 1 ? " in parts" : "");
+       << (wish.micro_batches > 1 ? " in parts" : "")
+       << (wish.second_moment == "f32" ? "" : " second moments in bf16");
 }
 
 // A latent is dead as soon as a batch goes by without it, so that the auxiliary loss takes part.
@@ -59,6 +61,7 @@ TrainerConfig tiny_training(const Wish& wish) {
   train.set_lr(kRate);
   train.set_lr_warm_up_steps(2);
   if (wish.max_grad_norm > 0.0) train.set_max_grad_norm(wish.max_grad_norm);
+  train.set_second_moment(wish.second_moment);
   TrainerConfig config;
   config.conventions = resolve_conventions(dictionary, train);
   config.batch_tokens = kBatch;
@@ -101,13 +104,17 @@ class Training {
     ASSERT_TRUE(checkpoints.load(objects).has_value());
     trainer_.after_load();
   }
-  // Weights and moments, everything that a checkpoint keeps in f32.
+  // Weights and moments, everything that a checkpoint keeps in f32 or bf16.
   [[nodiscard]] std::vector<float> values() {
     std::vector<float> all;
     for (const TensorSlice& slice : trainer_.state()) {
-      if (slice.dtype != Dtype::kF32) continue;
       int64_t elements = slice.rows;
       for (size_t i = 1; i < slice.shape.size(); ++i) elements *= slice.shape[i];
+      if (slice.dtype == Dtype::kBF16) {
+        const Vector<const BFloat16> view{static_cast<const BFloat16*>(slice.data), {elements}, slice.device};
+        for (const BFloat16 x : on_host(view)) all.push_back(to_f32(x));
+      }
+      if (slice.dtype != Dtype::kF32) continue;
       const Vector<const float> view{static_cast<const float*>(slice.data), {elements}, slice.device};
       const std::vector<float> host = on_host(view);
       all.insert(all.end(), host.begin(), host.end());
@@ -224,11 +231,14 @@ INSTANTIATE_TEST_SUITE_P(
                       Wish{.preset = "topk", .max_grad_norm = 0.5, .steps = 4},
                       Wish{.preset = "standard", .max_grad_norm = 0.5, .steps = 4},
                       Wish{.preset = "topk", .input_scaling = "layer_norm", .micro_batches = 3, .steps = 4},
-                      Wish{.preset = "topk", .input_scaling = "whiten", .steps = 4}),
+                      Wish{.preset = "topk", .input_scaling = "whiten", .steps = 4},
+                      Wish{.preset = "dl_topk", .steps = 4, .second_moment = "bf16"},
+                      Wish{.preset = "standard", .steps = 4, .second_moment = "bf16"}),
     name_of_test);
 INSTANTIATE_TEST_SUITE_P(Some, TrainTwiceOnDevice,
                          ::testing::Values(Wish{"dl_topk"}, Wish{"topk", true, 0.5, "layer_norm"},
-                                           Wish{"batchtopk"}, Wish{"standard"}),
+                                           Wish{"batchtopk"}, Wish{"standard"},
+                                           Wish{.preset = "topk", .second_moment = "bf16"}),
                          name_of_test);
 
 using TrainCheckpoint = testing::DeviceTest;
@@ -252,17 +262,19 @@ TEST_F(TrainCheckpoint, TravelsBetweenDevices) {
 
 // Reading ahead leaves nothing behind: a training that is continued has the bits of one that was not stopped.
 TEST_F(TrainCheckpoint, ContinuesWithTheSameBits) {
-  const Wish wish{"topk"};
-  const testing::TempDir folder;
-  Training whole(wish, testing::device()), first(wish, testing::device()), second(wish, testing::device());
-  whole.start();
-  (void)whole.train(6);
-  first.start();
-  (void)first.train(3);
-  first.save(folder.file("checkpoints"));
-  second.load(folder.file("checkpoints"));
-  (void)second.train(6);
-  EXPECT_EQ(whole.values(), second.values());
+  for (const char* second_moment : {"f32", "bf16"}) {
+    const Wish wish{.preset = "topk", .second_moment = second_moment};
+    const testing::TempDir folder;
+    Training whole(wish, testing::device()), first(wish, testing::device()), second(wish, testing::device());
+    whole.start();
+    (void)whole.train(6);
+    first.start();
+    (void)first.train(3);
+    first.save(folder.file("checkpoints"));
+    second.load(folder.file("checkpoints"));
+    (void)second.train(6);
+    EXPECT_EQ(whole.values(), second.values()) << second_moment;
+  }
 }
 
 TEST_F(TrainCheckpoint, StartsFromADictionaryOfTheHost) {

@@ -100,4 +100,23 @@ class DeviceSlice {
   std::vector<DeviceArray<float>> arrays_;
 };
 
+// A copy of Bf16Moments.
+class DeviceBf16Moments {
+ public:
+  explicit DeviceBf16Moments(const Bf16Moments& host, int64_t offset = 0)
+      : width_(host.encoder.shape()[1]),
+        encoder_(on_device(host.encoder, offset)),
+        decoder_(on_device(host.decoder, offset)) {}
+  [[nodiscard]] kernels::LatentSlice put_into(kernels::LatentSlice slice) const {
+    slice.encoder_v = encoder_.matrix(width_);
+    slice.decoder_v = decoder_.matrix(width_);
+    return slice;
+  }
+  [[nodiscard]] auto values() const { return std::pair(encoder_.values(), decoder_.values()); }
+
+ private:
+  int64_t width_;
+  DeviceArray<uint16_t> encoder_, decoder_;
+};
+
 }  // namespace orthant::testing

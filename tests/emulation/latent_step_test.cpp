@@ -10,8 +10,10 @@
 namespace orthant::kernels {
 namespace {
 
+using testing::Bf16Moments;
 using testing::can_leave_out_barriers;
 using testing::DeviceArray;
+using testing::DeviceBf16Moments;
 using testing::DevicePaths;
 using testing::DeviceSlice;
 using testing::full_args;
@@ -22,8 +24,10 @@ using testing::on_device;
 using testing::PathShape;
 using testing::random_matrix;
 using testing::RandomPaths;
+using testing::rounded_at_random;
 using testing::same_bytes;
 using testing::SliceTensors;
+using testing::SliceValues;
 
 struct Shape {
   PathShape paths;
@@ -131,6 +135,76 @@ TEST_P(LatentStepKernels, StepMatchesTheReference) {
   }
 }
 
+TEST_P(LatentStepKernels, Bf16MomentsAreRoundedAfterTheUpdateOfF32) {
+  const auto [shape, offset] = GetParam();
+  for (const DecoderNorm norm : kNorms) {
+    const RandomPaths host(shape, 2, 6);
+    const LatentStepArgs args = full_args(host, norm);
+    const DevicePaths paths(args, offset);
+    SliceTensors start(shape.latents, shape.d_model, 7);
+    const Bf16Moments moments(shape.latents, shape.d_model, 8);
+    const auto stepped = [&](bool through_tensors) {
+      const DeviceSlice slice(start, offset);
+      const DeviceBf16Moments second(moments, offset);
+      const LatentSlice all = second.put_into(slice.slice());
+      if (through_tensors) {
+        const GradientArrays gradients(shape.latents, shape.d_model, offset);
+        cuda::accumulate_latent_gradients(paths.args(), false, gradients.view(), stream_);
+        cuda::finish_latent_gradients(paths.args(), all.decoder, gradients.view(), stream_);
+        cuda::latent_step_from_gradients(paths.args(), gradients.view(), all, stream_);
+      } else {
+        cuda::latent_step(paths.args(), all, stream_);
+      }
+      return std::tuple_cat(slice.values(), second.values());
+    };
+    const auto values = in_every_order([&] { return stepped(false); });
+    EXPECT_TRUE(same_bytes(values, in_every_order([&] { return stepped(true); })));
+
+    SliceTensors widened(shape.latents, shape.d_model, 7);
+    moments.widen_into(widened);
+    const DeviceSlice exact(widened, offset);
+    cuda::latent_step(paths.args(), exact.slice(), stream_);
+    const SliceValues expected = exact.values();
+    EXPECT_TRUE(same_bytes(std::get<0>(values), std::get<0>(expected)));
+    EXPECT_TRUE(same_bytes(std::get<1>(values), std::get<1>(expected)));
+    EXPECT_TRUE(same_bytes(std::get<2>(values), std::get<2>(expected)));
+    EXPECT_TRUE(same_bytes(std::get<5>(values), std::get<5>(expected)));
+    EXPECT_EQ(std::get<9>(values), rounded_at_random(args.adam, Purpose::kEncoderMomentRounding,
+                                                     std::get<4>(expected), shape.d_model));
+    EXPECT_EQ(std::get<10>(values), rounded_at_random(args.adam, Purpose::kDecoderMomentRounding,
+                                                      std::get<6>(expected), shape.d_model));
+  }
+}
+
+TEST_P(LatentStepKernels, AStepFromGradientsInBf16HasTheBitsOfTheCpu) {
+  const auto [shape, offset] = GetParam();
+  // Free rows: beside them no sum over columns is taken, whose order a device has of its own.
+  const RandomPaths host(shape, 1, 16);
+  const LatentStepArgs args = full_args(host, DecoderNorm::kFree);
+  const DevicePaths paths(args, offset);
+  Tensor<float, 2> encoder = random_matrix(shape.latents, shape.d_model, 17);
+  Tensor<float, 2> decoder = random_matrix(shape.latents, shape.d_model, 18);
+  Tensor<float, 2> bias = random_matrix(1, shape.latents, 19);
+  SliceTensors start(shape.latents, shape.d_model, 20);
+  Bf16Moments moments(shape.latents, shape.d_model, 21);
+  const DeviceSlice slice(start, offset);
+  const DeviceBf16Moments second(moments, offset);
+  LatentSlice on_device_slice = second.put_into(slice.slice());
+  LatentSlice on_host = moments.put_into(start.slice());
+  on_device_slice.first_latent = on_host.first_latent = 1000;
+  const auto device_encoder = on_device(encoder, offset), device_decoder = on_device(decoder, offset);
+  const auto device_bias = on_device(bias);
+  cuda::latent_step_from_gradients(
+      paths.args(),
+      {device_encoder.matrix(shape.d_model), device_decoder.matrix(shape.d_model), device_bias.vector()},
+      on_device_slice, stream_);
+  Stream host_stream;
+  latent_step_from_gradients(args, {encoder.view(), decoder.view(), {bias.data(), {shape.latents}}}, on_host,
+                             host_stream);
+  EXPECT_EQ(second.values(), moments.values());
+  EXPECT_TRUE(same_bytes(slice.values(), DeviceSlice(start, offset).values()));
+}
+
 TEST_P(LatentStepKernels, GradientNormsAreThoseOfTheFinishedGradients) {
   const auto [shape, offset] = GetParam();
   const RandomPaths host(shape, 2, 8);
@@ -211,7 +285,8 @@ TEST_F(LatentStepKernel, AFrozenEncoderOrDecoderIsLeftAsItIs) {
   const DeviceSlice whole(start), partial(start), initial(start);
   cuda::latent_step(paths.args(), whole.slice(), stream_);
   LatentSlice encoder_only = partial.slice();
-  encoder_only.decoder = encoder_only.decoder_m = encoder_only.decoder_v = {};
+  encoder_only.decoder = encoder_only.decoder_m = {};
+  encoder_only.decoder_v = {};
   encoder_only.bias = encoder_only.bias_m = encoder_only.bias_v = {};
   cuda::latent_step(paths.args(), encoder_only, stream_);
   EXPECT_TRUE(same_bytes(std::get<0>(partial.values()), std::get<0>(whole.values())));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/codes/latent_step.h"
+#include "kernels/scalar.h"
 #include "tests/support/random_codes.h"
 
 namespace orthant::testing {
@@ -97,6 +98,60 @@ struct SliceTensors {
   Tensor<float, 2> encoder, decoder, bias, encoder_m, encoder_v, decoder_m, decoder_v, bias_m, bias_v;
 };
 
+// Second moments in bf16, drawn and squared, for the slice of SliceTensors.
+struct Bf16Moments {
+  Bf16Moments(int64_t latents, int64_t d_model, uint64_t seed)
+      : encoder(test_memory(), "test", {latents, d_model}),
+        decoder(test_memory(), "test", {latents, d_model}) {
+    fill(encoder, seed);
+    fill(decoder, seed + 1);
+  }
+  // `slice` with its second moments here.
+  [[nodiscard]] kernels::LatentSlice put_into(kernels::LatentSlice slice, int64_t first, int64_t count) {
+    slice.encoder_v = encoder.view().rows(first, count);
+    slice.decoder_v = decoder.view().rows(first, count);
+    slice.first_latent = first;
+    return slice;
+  }
+  [[nodiscard]] kernels::LatentSlice put_into(kernels::LatentSlice slice) {
+    return put_into(slice, 0, encoder.shape()[0]);
+  }
+  [[nodiscard]] auto values() const { return std::pair(in_vector(encoder), in_vector(decoder)); }
+  // The same numbers in f32.
+  void widen_into(SliceTensors& slice) const {
+    const auto widen = [](const Tensor<uint16_t, 2>& from, Tensor<float, 2>& to) {
+      for (int64_t i = 0; i < from.view().elements(); ++i) to.data()[i] = kernels::widened(from.data()[i]);
+    };
+    widen(encoder, slice.encoder_v);
+    widen(decoder, slice.decoder_v);
+  }
+  static std::vector<uint16_t> in_vector(const Tensor<uint16_t, 2>& tensor) {
+    return {tensor.data(), tensor.data() + tensor.view().elements()};
+  }
+
+  Tensor<uint16_t, 2> encoder, decoder;
+
+ private:
+  static void fill(Tensor<uint16_t, 2>& moment, uint64_t seed) {
+    for (int64_t i = 0; i < moment.view().elements(); ++i) {
+      const float x = random_normal(seed, Purpose::kTest, 6, static_cast<uint64_t>(i));
+      moment.data()[i] = static_cast<uint16_t>(kernels::bits_of(x * x) >> 16);
+    }
+  }
+};
+
+// What bf16 moments are after a step whose second moments in f32 are `exact`.
+inline std::vector<uint16_t> rounded_at_random(const kernels::AdamConstants& adam, Purpose row,
+                                               const std::vector<float>& exact, int64_t d_model) {
+  std::vector<uint16_t> rounded;
+  for (int64_t i = 0; i < static_cast<int64_t>(exact.size()); ++i) {
+    const kernels::RoundingKey key = kernels::rounding_key(adam.seed, row, adam.step, i / d_model);
+    rounded.push_back(
+        kernels::bf16_at_random(exact[static_cast<size_t>(i)], kernels::rounding_draw(key, i % d_model)));
+  }
+  return rounded;
+}
+
 inline double largest(const std::vector<double>& values) {
   double most = 0.0;
   for (const double x : values) most = std::max(most, std::abs(x));
@@ -113,8 +168,13 @@ inline kernels::LatentStepArgs full_args(const RandomPaths& paths, kernels::Deco
   args.decoder_norm = norm;
   args.decoder_penalty_gradient = paths.penalty();
   args.gradient_scale = 0.37f;
-  args.adam = {
-      .lr = 1e-2f, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f, .weight_decay = 0.01f, .step = 3};
+  args.adam = {.lr = 1e-2f,
+               .beta1 = 0.9f,
+               .beta2 = 0.99f,
+               .epsilon = 1e-8f,
+               .weight_decay = 0.01f,
+               .step = 3,
+               .seed = 5};
   return args;
 }
 

@@ -20,6 +20,7 @@ struct TrainingMesh {
   int micro_batches = 1;
   kernels::Precision precision = kernels::Precision::kF32;
   std::string input_scaling = {};  // none: the preset's
+  std::string second_moment = "f32";
 };
 
 inline Synthetic small_synthetic() {
@@ -45,6 +46,7 @@ inline sae::TrainerConfig small_training(const std::string& preset, const Traini
   sae::Train train;
   train.set_lr(3e-3);
   train.set_lr_warm_up_steps(2);
+  train.set_second_moment(mesh.second_moment);
   sae::TrainerConfig config;
   config.conventions = sae::resolve_conventions(dictionary, train);
   config.conventions.encoder_precision = mesh.precision;

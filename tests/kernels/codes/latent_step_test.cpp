@@ -10,6 +10,7 @@
 namespace orthant::kernels {
 namespace {
 
+using testing::Bf16Moments;
 using testing::full_args;
 using testing::in_f64;
 using testing::largest;
@@ -17,6 +18,7 @@ using testing::make_vector;
 using testing::PathShape;
 using testing::random_matrix;
 using testing::RandomPaths;
+using testing::rounded_at_random;
 using testing::same_bits;
 using testing::SliceTensors;
 using testing::with_threads;
@@ -141,6 +143,59 @@ TEST_P(LatentStepShapes, BiasGradientsAreSumsOfValueGradients) {
   expect_near(sums.data(), ref::latent_gradients(paths.args(), 0, shape.latents).bias, 1e-5);
 }
 
+std::vector<float> values_of(const Tensor<float, 2>& tensor) {
+  return {tensor.data(), tensor.data() + tensor.view().elements()};
+}
+
+TEST_P(LatentStepShapes, Bf16MomentsAreRoundedAfterTheUpdateOfF32) {
+  const PathShape shape = GetParam();
+  for (const DecoderNorm norm : kNorms) {
+    const RandomPaths paths(shape, 2, 6);
+    const LatentStepArgs args = full_args(paths, norm);
+    SliceTensors exact(shape.latents, shape.d_model, 7), rounded(shape.latents, shape.d_model, 7);
+    Bf16Moments moments(shape.latents, shape.d_model, 8);
+    moments.widen_into(exact);
+    latent_step(args, exact.slice(), stream_);
+    latent_step(args, moments.put_into(rounded.slice()), stream_);
+    const auto [encoder, decoder] = moments.values();
+    EXPECT_EQ(encoder, rounded_at_random(args.adam, Purpose::kEncoderMomentRounding,
+                                         values_of(exact.encoder_v), shape.d_model));
+    EXPECT_EQ(decoder, rounded_at_random(args.adam, Purpose::kDecoderMomentRounding,
+                                         values_of(exact.decoder_v), shape.d_model));
+    exact.encoder_v.zero();
+    exact.decoder_v.zero();
+    EXPECT_TRUE(rounded.same_bits_as(exact)) << "parameters, first moments and biases of f32";
+  }
+}
+
+TEST_P(LatentStepShapes, Bf16MomentsDependOnNeitherSlicesNorThreadsNorGradientTensors) {
+  const PathShape shape = GetParam();
+  const int64_t cut = shape.latents / 3;
+  for (const DecoderNorm norm : kNorms) {
+    const RandomPaths all(shape, 2, 4), low(shape, 2, 4, 0, cut), high(shape, 2, 4, cut, shape.latents - cut);
+    SliceTensors whole(shape.latents, shape.d_model, 5), parts(shape.latents, shape.d_model, 5),
+        stored(shape.latents, shape.d_model, 5);
+    Bf16Moments of_whole(shape.latents, shape.d_model, 6), of_parts(shape.latents, shape.d_model, 6),
+        of_stored(shape.latents, shape.d_model, 6);
+    const LatentStepArgs args = full_args(all, norm);
+    with_threads(1, [&] { latent_step(args, of_whole.put_into(whole.slice()), stream_); });
+    const auto step_part = [&](const RandomPaths& paths, int64_t first, int64_t count) {
+      const LatentSlice slice = of_parts.put_into(parts.slice(first, count), first, count);
+      with_threads(2, [&] { latent_step(full_args(paths, norm), slice, stream_); });
+    };
+    step_part(low, 0, cut);
+    step_part(high, cut, shape.latents - cut);
+    EXPECT_TRUE(whole.same_bits_as(parts)) << static_cast<int>(norm);
+    EXPECT_EQ(of_whole.values(), of_parts.values());
+    GradientTensors gradients(shape.latents, shape.d_model);
+    accumulate_latent_gradients(args, false, gradients.view(), stream_);
+    finish_latent_gradients(args, stored.decoder.view(), gradients.view(), stream_);
+    latent_step_from_gradients(args, gradients.view(), of_stored.put_into(stored.slice()), stream_);
+    EXPECT_TRUE(whole.same_bits_as(stored)) << static_cast<int>(norm);
+    EXPECT_EQ(of_whole.values(), of_stored.values());
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, LatentStepShapes, ::testing::ValuesIn(kShapes));
 
 class LatentStepNorms : public ::testing::TestWithParam<DecoderNorm> {
@@ -201,12 +256,25 @@ TEST(LatentStep, AFrozenEncoderOrDecoderIsLeftAsItIs) {
   const LatentStepArgs args = full_args(paths, DecoderNorm::kUnitAfterStep);
   latent_step(args, whole.slice(), stream);
   LatentSlice encoder_only = partial.slice();
-  encoder_only.decoder = encoder_only.decoder_m = encoder_only.decoder_v = {};
+  encoder_only.decoder = encoder_only.decoder_m = {};
+  encoder_only.decoder_v = {};
   encoder_only.bias = encoder_only.bias_m = encoder_only.bias_v = {};
   latent_step(args, encoder_only, stream);
   EXPECT_TRUE(same_bits(partial.encoder.view(), whole.encoder.view()));
   EXPECT_TRUE(same_bits(partial.decoder.view(), initial.decoder.view()));
   EXPECT_TRUE(same_bits(partial.bias.view(), initial.bias.view()));
+}
+
+TEST(LatentStep, SecondMomentsStoredInTwoWaysAreRefused) {
+  Stream stream;
+  const RandomPaths paths({10, 6, 7, 3}, 1, 20);
+  SliceTensors tensors(6, 7, 21);
+  Bf16Moments moments(6, 7, 22);
+  LatentSlice slice = moments.put_into(tensors.slice());
+  slice.encoder_v = tensors.encoder_v.view();
+  EXPECT_THROW(latent_step(paths.args(), slice, stream), Error);
+  Bf16Moments narrow(6, 6, 22);
+  EXPECT_THROW(latent_step(paths.args(), narrow.put_into(tensors.slice()), stream), Error);
 }
 
 TEST(LatentStep, UnitRowsAreUnitAndGradientsOrthogonalToThem) {

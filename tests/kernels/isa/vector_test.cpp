@@ -142,6 +142,30 @@ TEST_P(VectorOpsOf, GivesTheBitsOfTheScalarTable) {
   }
 }
 
+TEST_P(VectorOpsOf, AdamInBf16GivesTheBitsOfTheScalarTable) {
+  const VectorOps& scalar = vector_ops(Isa::kScalar);
+  const kernels::AdamFactors f{0.7f, 0.9f, 0.1f, 0.999f, 0.001f, 3e-4f, 1.3f, 1e-8f, 1.0f};
+  for (const int64_t n : kLengths) {
+    auto gradient = numbers(n, 11);
+    if (n > 20) gradient[3] = std::nanf(""), gradient[19] = 1e30f;  // of these v is NaN and infinity
+    auto p1 = numbers(n + 16, 12), m1 = numbers(n + 16, 13);
+    std::vector<uint16_t> v1;
+    for (const float x : numbers(n + 16, 14)) {
+      v1.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(x * x) >> 16));
+    }
+    auto p2 = p1, m2 = m1;
+    auto v2 = v1;
+    const auto start = v1;
+    const kernels::RoundingKey key{0x9abcdef0u, static_cast<uint32_t>(n)};
+    ops.adam_row_bf16(f, key, gradient.data(), p1.data(), m1.data(), v1.data(), n);
+    scalar.adam_row_bf16(f, key, gradient.data(), p2.data(), m2.data(), v2.data(), n);
+    expect_same_bits(p1, p2);
+    expect_same_bits(m1, m2);
+    EXPECT_EQ(v1, v2);
+    EXPECT_TRUE(std::equal(start.begin() + n, start.end(), v1.begin() + n)) << "written behind the row";
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, VectorOpsOf, ::testing::ValuesIn(kernels::supported_isas()),
                          [](const auto& which) { return std::string(kernels::name_of(which.param)); });
 

@@ -237,6 +237,57 @@ TEST_P(Bf16, LearnsAsMuchAsF32) {
   EXPECT_NEAR(explained(found), explained(exact), 0.01);
 }
 
+Mesh with_bf16_moments(MeshShape shape, DataParallel way = DataParallel::kCodes) {
+  return {.shape = shape, .way = way, .second_moment = "bf16"};
+}
+
+class Bf16Moments : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Presets, Bf16Moments, ::testing::Values("ortsae", "topk", "dl_topk", "standard"),
+                         [](const ::testing::TestParamInfo<std::string>& preset) { return preset.param; });
+
+TEST_P(Bf16Moments, AreTheSameToTheBitWhenDeterministic) {
+  const Outcome alone = train(GetParam(), with_bf16_moments({1, 1}), 12, 20);
+  const Outcome exact = train(GetParam(), {{1, 1}}, 12, 20);
+  EXPECT_NE(alone.sha256, exact.sha256);
+  for (const char* moment : {"adam.encoder_v", "adam.decoder_v"}) {
+    EXPECT_EQ(2 * alone.state.at(moment).size(), exact.state.at(moment).size());
+  }
+  std::vector<Mesh> meshes = {with_bf16_moments({1, 2}), with_bf16_moments({1, 3})};
+  if (GetParam() != "standard") {
+    meshes.push_back(with_bf16_moments({2, 1}));
+    meshes.push_back(with_bf16_moments({2, 2}));
+  }
+  for (const Mesh& mesh : meshes) {
+    const Outcome sharded = train(GetParam(), mesh, 12, 20);
+    EXPECT_EQ(sharded.sha256, alone.sha256) << mesh.shape.data << "x" << mesh.shape.dictionary;
+    EXPECT_EQ(sharded.state, alone.state) << mesh.shape.data << "x" << mesh.shape.dictionary;
+  }
+}
+
+TEST_P(Bf16Moments, ContinueAsIfNeverInterrupted) {
+  for (const Mesh& mesh : {with_bf16_moments({1, 1}), with_bf16_moments({1, 2}),
+                           with_bf16_moments({2, 1}, DataParallel::kGradients)}) {
+    const Outcome whole = train(GetParam(), mesh, 0, 20);
+    const Outcome first = train(GetParam(), mesh, 0, 20, 9);
+    const Outcome second = train(GetParam(), mesh, 0, 20, 0, &first.state);
+    EXPECT_EQ(second.state, whole.state);
+  }
+}
+
+TEST_P(Bf16Moments, ReachTheLossOfF32) {
+  const auto last_loss = [](const Outcome& outcome) {
+    double sum = 0.0;
+    for (size_t i = outcome.reports.size() - 20; i < outcome.reports.size(); ++i) {
+      sum += outcome.reports[i].loss / 20.0;
+    }
+    return sum;
+  };
+  const Outcome exact = train(GetParam(), {{1, 1}}, 0, 300);
+  const Outcome found = train(GetParam(), with_bf16_moments({1, 1}), 0, 300);
+  EXPECT_LT(last_loss(exact), 0.7 * exact.reports.front().loss);
+  EXPECT_NEAR(last_loss(found), last_loss(exact), 0.01 * last_loss(exact));
+}
+
 Mesh whitened(MeshShape shape, DataParallel way = DataParallel::kCodes) {
   return {.shape = shape, .way = way, .input_scaling = "whiten"};
 }

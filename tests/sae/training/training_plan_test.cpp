@@ -26,6 +26,8 @@ std::vector<Mesh> meshes_for(const std::string& preset) {
   }
   meshes.push_back({{1, 2}, DataParallel::kCodes, 1, 3});  // micro batches
   meshes.push_back({{1, 2}, DataParallel::kCodes, 1, 1, kernels::Precision::kBF16});
+  meshes.push_back({.shape = {1, 2}, .second_moment = "bf16"});
+  meshes.push_back({.shape = {2, 1}, .way = DataParallel::kGradients, .second_moment = "bf16"});
   return meshes;
 }
 
@@ -89,6 +91,22 @@ TEST(TrainingPlanOfLargeDictionaries, TouchesNoMemory) {
   EXPECT_GT(footprint.memory_bytes, int64_t{10} << 30);
   EXPECT_GT(footprint.checkpoint_bytes, int64_t{95} << 30);
   EXPECT_LT(peak_resident_bytes() - resident, int64_t{64} << 20);
+}
+
+TEST(TrainingPlanOfBf16Moments, HalvesSecondMomentsInMemoryAndInCheckpoints) {
+  const TrainerConfig exact = config_of("topk", {{1, 1}});
+  const TrainerConfig rounded = config_of("topk", {.shape = {1, 1}, .second_moment = "bf16"});
+  const TrainerFootprint whole = trainer_footprint(exact, testing::kSmallWidth, {1, 1});
+  const TrainerFootprint halved = trainer_footprint(rounded, testing::kSmallWidth, {1, 1});
+  const int64_t half = 2 * exact.conventions.latents * testing::kSmallWidth * 2;  // of two matrices in f32
+  const auto adam_bytes = [](const TrainerFootprint& footprint) {
+    int64_t bytes = 0;
+    for (const SegmentUse& use : footprint.segments) bytes += use.segment == "adam" ? use.allocated_bytes : 0;
+    return bytes;
+  };
+  EXPECT_NEAR(static_cast<double>(adam_bytes(whole) - adam_bytes(halved)), static_cast<double>(half), 256.0)
+      << "but for the alignment of buffers";
+  EXPECT_EQ(whole.checkpoint_bytes - halved.checkpoint_bytes, half);
 }
 
 // Of a device that is not there: no screen, no candidates for the auxiliary loss, whatever this processor

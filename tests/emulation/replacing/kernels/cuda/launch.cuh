@@ -78,15 +78,28 @@ struct Four {
   float of[4];
 };
 
-inline void require_four(const float* address) {
-  if (reinterpret_cast<uintptr_t>(address) % sizeof(Four) == 0) return;
-  throw emulation::EmulationError("four floats are off their alignment");
+struct FourHalves {
+  uint16_t of[4];
+};
+
+template <typename T>
+void require_four(const T* address) {
+  if (reinterpret_cast<uintptr_t>(address) % (4 * sizeof(T)) == 0) return;
+  throw emulation::EmulationError("four numbers are off their alignment");
 }
 inline Four load_four(const float* from) {
   require_four(from);
   return {{from[0], from[1], from[2], from[3]}};
 }
 inline void store_four(float* to, Four four) {
+  require_four(to);
+  for (int i = 0; i < 4; ++i) to[i] = four.of[i];
+}
+inline FourHalves load_four(const uint16_t* from) {
+  require_four(from);
+  return {{from[0], from[1], from[2], from[3]}};
+}
+inline void store_four(uint16_t* to, FourHalves four) {
   require_four(to);
   for (int i = 0; i < 4; ++i) to[i] = four.of[i];
 }
