@@ -267,12 +267,12 @@ TEST_F(TrainCheckpoint, ContinuesWithTheSameBits) {
     const testing::TempDir folder;
     Training whole(wish, testing::device()), first(wish, testing::device()), second(wish, testing::device());
     whole.start();
-    (void)whole.train(6);
+    (void)whole.train(4);
     first.start();
-    (void)first.train(3);
+    (void)first.train(2);
     first.save(folder.file("checkpoints"));
     second.load(folder.file("checkpoints"));
-    (void)second.train(6);
+    (void)second.train(4);
     EXPECT_EQ(whole.values(), second.values()) << second_moment;
   }
 }
