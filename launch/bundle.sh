@@ -16,17 +16,12 @@ done
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 bundle=$folder/orthant-gpu
-mkdir -p "$bundle/bin/benchmarks" "$bundle/lib"
-# The speed of a step is measured where that was built.
-if [ -x "$build/benchmarks/bench_train" ]; then
-  programs+=(benchmarks/bench_train)
-  cp benchmarks/gpu_goals.sh benchmarks/gpu_goals_table.py "$bundle/"
-fi
+mkdir -p "$bundle/bin" "$bundle/lib"
 for program in "${programs[@]}"; do
   strip -o "$bundle/bin/$program" "$build/$program"
 done
 # The C library is the host's: one of another version next to the host's loader does not start.
-ldd "${programs[@]/#/$bundle/bin/}" | awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u |
+ldd "$bundle"/bin/* | awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u |
   grep -v -E '/(libc|libm|libdl|librt|libpthread|libresolv|ld-linux[^/]*)\.so' |
   while read -r library; do cp -L "$library" "$bundle/lib/"; done
 cp launch/gpu_rung.sh "$bundle/run.sh"

@@ -51,9 +51,6 @@ fi
 step nccl_one_rank 120 env ORTHANT_RANK=0 ORTHANT_WORLD=1 "ORTHANT_NCCL_ID=$out/nccl_one.id" "$here/bin/nccl_rank"
 step nccl_two_ranks_one_gpu 120 bash -c two_ranks
 rm -f "$out/nccl.id" "$out/nccl_one.id"
-if [ -x "$here/bin/benchmarks/bench_train" ]; then
-  step speed 1800 env BUILD_DIR="$here/bin" "$here/gpu_goals.sh" "--out=$out"
-fi
 
 printf '{"card":"%s","date":"%s","steps":[%s]}\n' "$(head -1 "$out/card.txt")" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
   "$(IFS=,; echo "${lines[*]}")" >"$out/summary.json"
