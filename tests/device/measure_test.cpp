@@ -26,16 +26,20 @@ class LabelledSource : public ActivationSource {
   [[nodiscard]] int64_t d_model() const override { return kWidth; }
   [[nodiscard]] int64_t rows(Split) const override { return kRows; }
   void read(Split, int64_t first, Matrix<float> into, RowLabels* labels) override {
-    if (labels != nullptr) *labels = {};
+    if (labels != nullptr) read_labels(Split::kHoldout, first, into.shape[0], *labels);
     for (int64_t row = first; row < first + into.shape[0]; ++row) {
       for (int64_t c = 0; c < kWidth; ++c) {
         into.row(row - first)[c] =
             random_normal(1, Purpose::kTest, 0, static_cast<uint64_t>(row * kWidth + c));
       }
-      if (labels == nullptr) continue;
-      labels->token_ids.push_back(static_cast<int32_t>(row));
-      labels->positions.push_back(static_cast<int32_t>(row % 23));
-      labels->documents.push_back(row / 23);
+    }
+  }
+  void read_labels(Split, int64_t first, int64_t count, RowLabels& labels) override {
+    labels = {};
+    for (int64_t row = first; row < first + count; ++row) {
+      labels.token_ids.push_back(static_cast<int32_t>(row));
+      labels.positions.push_back(static_cast<int32_t>(row % 23));
+      labels.documents.push_back(row / 23);
     }
   }
   [[nodiscard]] std::string identity() const override { return "labelled rows of a test"; }
