@@ -1,12 +1,16 @@
 #include "kernels/dense/elementwise.h"
 
+#include <algorithm>
+
 #include "kernels/dense/rows_cuda.h"
+#include "kernels/isa/vector.h"
 #include "runtime/device/pinned_buffer.h"
 
 namespace orthant::kernels {
 namespace {
 
 constexpr int64_t kWorthThreads = int64_t{1} << 15;  // elements
+constexpr int64_t kPiece = 4096;                     // elements of a sum that a thread takes at a time
 
 bool is_on_cuda(Device device) {
   return device.kind == DeviceKind::kCuda;
@@ -23,28 +27,25 @@ void check_rows(Matrix<const float> x, Vector<const float> row, Matrix<float> ou
   require(row.shape[0] == x.shape[1], "the row of a sum with rows is [columns]");
 }
 
-template <typename Of>
-void each_row(Matrix<const float> x, Matrix<float> out, const Of& of) {
-#pragma omp parallel for schedule(static)
-  for (int64_t r = 0; r < x.shape[0]; ++r) {
-    const float* const from = x.row(r);
-    float* const into = out.row(r);
-    for (int64_t c = 0; c < x.shape[1]; ++c) into[c] = of(from[c], c);
-  }
-}
-
 }  // namespace
 
 void add_row(Matrix<const float> x, Vector<const float> row, Matrix<float> out, Stream& stream) {
   check_rows(x, row, out);
   if (is_on_cuda(x.device)) return cuda::add_row(x, row, out, stream);
-  each_row(x, out, [bias = row.data](float value, int64_t c) { return value + bias[c]; });
+#pragma omp parallel for schedule(static) if (x.elements() > kWorthThreads)
+  for (int64_t r = 0; r < x.shape[0]; ++r) {
+    if (out.data != x.data) std::copy_n(x.row(r), x.shape[1], out.row(r));
+    vector_ops().add(row.data, out.row(r), x.shape[1]);
+  }
 }
 
 void subtract_row(Matrix<const float> x, Vector<const float> row, Matrix<float> out, Stream& stream) {
   check_rows(x, row, out);
   if (is_on_cuda(x.device)) return cuda::subtract_row(x, row, out, stream);
-  each_row(x, out, [bias = row.data](float value, int64_t c) { return value - bias[c]; });
+#pragma omp parallel for schedule(static) if (x.elements() > kWorthThreads)
+  for (int64_t r = 0; r < x.shape[0]; ++r) {
+    for (int64_t c = 0; c < x.shape[1]; ++c) out.row(r)[c] = x.row(r)[c] - row.data[c];
+  }
 }
 
 void copy(Vector<const float> x, Vector<float> out, Stream& stream) {
@@ -56,7 +57,11 @@ void copy(Vector<const float> x, Vector<float> out, Stream& stream) {
 void add(Vector<const float> x, Vector<float> into, Stream& stream) {
   require(x.shape == into.shape, "what is added has the shape of the sum");
   if (is_on_cuda(x.device)) return cuda::add(x, into, stream);
-  each_element(x.elements(), [&](int64_t i) { into.data[i] += x.data[i]; });
+  const int64_t elements = x.elements();
+#pragma omp parallel for schedule(static) if (elements > kWorthThreads)
+  for (int64_t first = 0; first < elements; first += kPiece) {
+    vector_ops().add(x.data + first, into.data + first, std::min(kPiece, elements - first));
+  }
 }
 
 void subtract(Vector<const float> a, Vector<const float> b, Vector<float> out, Stream& stream) {

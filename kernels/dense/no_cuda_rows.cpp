@@ -43,6 +43,10 @@ void row_norms(Matrix<const float> matrix, Vector<float>, Stream&) {
   throw_no_body("row_norms", matrix.device);
 }
 
+void squared_norms(Matrix<const float> x, Vector<float>, Stream&) {
+  throw_no_body("squared_norms", x.device);
+}
+
 void squared_distances(Matrix<const float> x, Vector<const double>, double, Vector<double>, Stream&) {
   throw_no_body("squared_distances", x.device);
 }

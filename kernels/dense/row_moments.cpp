@@ -5,9 +5,13 @@
 #include <span>
 
 #include "kernels/dense/rows_cuda.h"
+#include "kernels/isa/vector.h"
 
 namespace orthant::kernels {
 namespace {
+
+// Below this, waking the threads costs more than squares.
+constexpr int64_t kFewElements = 65536;
 
 bool is_on_cuda(Device device) {
   return device.kind == DeviceKind::kCuda;
@@ -53,6 +57,15 @@ void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream) 
   require(norms.shape[0] == matrix.shape[0], "norms are [rows]");
   if (is_on_cuda(matrix.device)) return cuda::row_norms(matrix, norms, stream);
   norms_of_rows(matrix, norms);
+}
+
+void squared_norms(Matrix<const float> x, Vector<float> squares, Stream& stream) {
+  require(squares.shape[0] == x.shape[0], "squared norms are [rows]");
+  if (is_on_cuda(x.device)) return cuda::squared_norms(x, squares, stream);
+#pragma omp parallel for schedule(static) if (x.elements() > kFewElements)
+  for (int64_t r = 0; r < x.shape[0]; ++r) {
+    squares.data[r] = vector_ops().squared_norm(x.row(r), x.shape[1]);
+  }
 }
 
 void squared_distances(Matrix<const float> x, Vector<const double> sums, double rows,

@@ -37,6 +37,18 @@ void norms_of_rows(Matrix<const float> matrix, Vector<T> norms, Stream& stream) 
 }
 
 template <bool kWhole>
+__global__ void square_row(const float* x, int64_t width, float* squares) {
+  const float* row = x + blockIdx.x * width;
+  float own = 0.0f;
+  for (int64_t c = first_column(); c < width; c = next_column(c)) {
+    const Four columns = load_columns<kWhole>(row, c, width);
+    own = fused_dot(columns, columns, own);
+  }
+  const double sum = block_sum(static_cast<double>(own));
+  if (threadIdx.x == 0) squares[blockIdx.x] = static_cast<float>(sum);
+}
+
+template <bool kWhole>
 __global__ void distance_of_row(const float* x, const double* sums, double rows, int64_t width,
                                 double* distances) {
   const double squares =
@@ -92,6 +104,12 @@ void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream)
 
 void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream) {
   norms_of_rows(matrix, norms, stream);
+}
+
+void squared_norms(Matrix<const float> x, Vector<float> squares, Stream& stream) {
+  const int64_t width = x.shape[1];
+  launch(is_whole(width, x.data) ? square_row<true> : square_row<false>, shape_of(x), stream, x.data, width,
+         squares.data);
 }
 
 void squared_distances(Matrix<const float> x, Vector<const double> sums, double rows,

@@ -19,6 +19,7 @@ void widen(Vector<const float> x, Vector<double> out, Stream& stream);
 
 void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream);
 void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream);
+void squared_norms(Matrix<const float> x, Vector<float> squares, Stream& stream);
 void squared_distances(Matrix<const float> x, Vector<const double> sums, double rows,
                        Vector<double> distances, Stream& stream);
 void standardize_rows(RowStandard standard, Matrix<float> x, Vector<float> mean, Vector<float> deviation,

@@ -23,18 +23,6 @@ void scatter_rows(Matrix<const float> from, Vector<const int32_t>, Matrix<float>
   throw_no_body("scatter_rows", from.device);
 }
 
-void add_rows(Matrix<const float> from, Matrix<float>, Stream&) {
-  throw_no_body("add_rows", from.device);
-}
-
-void add_to_rows(Vector<const float> bias, Matrix<float>, Stream&) {
-  throw_no_body("add_to_rows", bias.device);
-}
-
-void squared_norms(Matrix<const float> x, Vector<float>, Stream&) {
-  throw_no_body("squared_norms", x.device);
-}
-
 void log_normalizers(Matrix<const float> logits, Vector<double>, Vector<int32_t>, Stream&) {
   throw_no_body("log_normalizers", logits.device);
 }

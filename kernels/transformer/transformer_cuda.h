@@ -1,6 +1,6 @@
-// CUDA bodies of the rows of a language model (rms_norm.h, rope.h, swiglu.h, chosen_rows.h, row_sums.h,
-// log_softmax.h) and of attention.h, called after their argument checks; without CUDA in the build they
-// throw. A row's arithmetic does not depend on the other rows.
+// CUDA bodies of the rows of a language model (rms_norm.h, rope.h, swiglu.h, chosen_rows.h, log_softmax.h)
+// and of attention.h, called after their argument checks; without CUDA in the build they throw. A row's
+// arithmetic does not depend on the other rows.
 #pragma once
 
 #include <span>
@@ -20,9 +20,6 @@ void swiglu(Matrix<const float> gate, Matrix<const float> up, Matrix<float> out,
 void gather_rows(Matrix<const float> table, Vector<const int32_t> chosen, Matrix<float> out, Stream& stream);
 // Rows of numbers outside `into` go nowhere.
 void scatter_rows(Matrix<const float> from, Vector<const int32_t> chosen, Matrix<float> into, Stream& stream);
-void add_rows(Matrix<const float> from, Matrix<float> into, Stream& stream);
-void add_to_rows(Vector<const float> bias, Matrix<float> into, Stream& stream);
-void squared_norms(Matrix<const float> x, Vector<float> squares, Stream& stream);
 void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector<int32_t> largest,
                      Stream& stream);
 // NaN for a token outside the vocabulary.

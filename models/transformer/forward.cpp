@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/dense/elementwise.h"
 #include "kernels/transformer/chosen_rows.h"
 #include "kernels/transformer/rms_norm.h"
 #include "kernels/transformer/rope.h"
-#include "kernels/transformer/row_sums.h"
 #include "kernels/transformer/swiglu.h"
 #include "runtime/core/error.h"
 #include "runtime/device/pinned_buffer.h"
@@ -85,7 +85,7 @@ void for_row_blocks(const Pass& pass, Work work) {
 }
 
 void add_bias(const Pass& pass, const Tensor<float, 1>& bias, Matrix<float> rows) {
-  if (bias.shape()[0] > 0) kernels::add_to_rows(bias.view(), rows, pass.stream);
+  if (bias.shape()[0] > 0) kernels::add_row(rows, bias.view(), rows, pass.stream);
 }
 
 Matrix<float> norm_block(const Pass& pass, const Tensor<float, 1>& weight, const RowBlock& block) {
@@ -193,13 +193,13 @@ void run_block(const Pass& pass, int64_t layer) {
   attention_half(pass, layer);
   visit(pass, {layer, HookSite::kAttnOut}, pass.delta());
   if (!pass.wants_after({layer, HookSite::kAttnOut})) return;
-  kernels::add_rows(pass.delta(), pass.residual(), pass.stream);
+  kernels::add(kernels::flat(pass.delta()), kernels::flat(pass.residual()), pass.stream);
   visit(pass, {layer, HookSite::kResidMid}, pass.residual());
   if (!pass.wants_after({layer, HookSite::kResidMid})) return;
   mlp_half(pass, layer);
   visit(pass, {layer, HookSite::kMlpOut}, pass.delta());
   if (!pass.wants_after({layer, HookSite::kMlpOut})) return;
-  kernels::add_rows(pass.delta(), pass.residual(), pass.stream);
+  kernels::add(kernels::flat(pass.delta()), kernels::flat(pass.residual()), pass.stream);
   visit(pass, {layer, HookSite::kResidPost}, pass.residual());
 }
 

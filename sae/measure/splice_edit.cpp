@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/dense/row_moments.h"
 #include "kernels/transformer/chosen_rows.h"
-#include "kernels/transformer/row_sums.h"
 #include "runtime/comm/self.h"
 
 namespace orthant::sae {

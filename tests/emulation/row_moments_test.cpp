@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/dense/rows_cuda.h"
+#include "kernels/ref/row_moments.h"
 #include "tests/emulation/kernel_test.h"
 
 namespace orthant::kernels {
@@ -55,6 +56,24 @@ TEST_P(RowMomentKernels, NormsAreThoseOfTheCpu) {
     EXPECT_EQ(narrow[static_cast<size_t>(r)], static_cast<float>(found[static_cast<size_t>(r)])) << r;
   }
   if (testing::can_leave_out_barriers() && width > 128) {
+    EXPECT_TRUE(testing::needs_its_barriers(work));
+  }
+}
+
+TEST_P(RowMomentKernels, SquaredNormsMatchTheReference) {
+  const auto [width, offset] = GetParam();
+  const Tensor<float, 2> x = random_matrix(kRows, width, 1);
+  const auto device = on_device(x, offset);
+  const auto work = [&] {
+    const DeviceArray<float> squares(kRows);
+    cuda::squared_norms(device.matrix(width), squares.vector(), stream_);
+    return squares.values();
+  };
+  const std::vector<float> found = in_every_order(work);
+  const auto expected = ref::squared_norms(x.view());
+  for (size_t row = 0; row < found.size(); ++row)
+    EXPECT_NEAR(found[row], expected[row], 12.0 * testing::kHalfUnit * expected[row]) << width;
+  if (width > 200 && testing::can_leave_out_barriers()) {
     EXPECT_TRUE(testing::needs_its_barriers(work));
   }
 }

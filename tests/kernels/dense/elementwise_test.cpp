@@ -11,7 +11,7 @@ namespace {
 using testing::NormalMatrix;
 
 TEST(Elementwise, RowsWithARowInPlaceAndBeside) {
-  for (const int64_t width : {1, 7, 64, 1100}) {
+  for (const int64_t width : {1, 7, 64, 101, 1100}) {
     NormalMatrix x(40, width, 1), row(1, width, 2), sum(40, width, 3);
     const Vector<const float> bias{row.view().data, {width}};
     Stream stream;

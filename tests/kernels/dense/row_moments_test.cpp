@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "kernels/ref/row_moments.h"
 #include "tests/support/normal_matrix.h"
 
 namespace orthant::kernels {
@@ -37,6 +38,24 @@ TEST(RowMoments, NormsAreRootsOfSquares) {
       EXPECT_EQ(rounded[static_cast<size_t>(r)], static_cast<float>(norms[static_cast<size_t>(r)]));
     }
   }
+}
+
+TEST(RowMoments, SquaredNormsMatchTheReference) {
+  constexpr double kUnit = 6e-8;
+  Stream stream;
+  for (const int64_t width : {1, 16, 101, 4096}) {
+    NormalMatrix x(5, width, 3);
+    std::vector<float> found(5);
+    squared_norms(x.view(), {found.data(), {5}}, stream);
+    const auto expected = ref::squared_norms(x.view());
+    // Of 64 lanes, each a chain of width / 64.
+    const double steps = static_cast<double>(width) / 64.0 + 8.0;
+    for (size_t row = 0; row < 5; ++row)
+      EXPECT_NEAR(found[row], expected[row], steps * kUnit * expected[row]) << width;
+  }
+  NormalMatrix x(3, 4, 1);
+  std::vector<float> two(2);
+  EXPECT_THROW(squared_norms(x.view(), {two.data(), {2}}, stream), Error);
 }
 
 TEST(RowMoments, DistancesAreFromTheMeanRow) {

@@ -1,4 +1,4 @@
-#include "kernels/ref/row_sums.h"
+#include "kernels/ref/row_moments.h"
 
 namespace orthant::kernels::ref {
 

@@ -1,4 +1,4 @@
-// Double-precision reference of kernels/transformer/row_sums.h.
+// Double-precision reference of the squared norms of kernels/dense/row_moments.h.
 #pragma once
 
 #include <vector>
