@@ -1,9 +1,9 @@
 #include "sae/scoring/score_sums.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include "kernels/dense/row_moments.h"
 #include "sae/dictionary/shard_encoder.h"
 
 namespace orthant::sae {
@@ -23,13 +23,10 @@ std::vector<T> gathered(const std::vector<T>& own, std::span<const int64_t> coun
 }
 
 std::vector<double> decoder_norms(const Dictionary& dictionary) {
-  std::vector<double> norms;
-  for (int64_t i = 0; i < dictionary.local_latents(); ++i) {
-    double squares = 0.0;
-    const float* const row = dictionary.decoder.view().row(i);
-    for (int64_t c = 0; c < dictionary.d_model; ++c) squares += static_cast<double>(row[c]) * row[c];
-    norms.push_back(std::sqrt(squares));
-  }
+  std::vector<double> norms(static_cast<size_t>(dictionary.local_latents()));
+  Stream stream;
+  kernels::row_norms(dictionary.decoder.view(), Vector<double>{norms.data(), {dictionary.local_latents()}},
+                     stream);
   return norms;
 }
 
