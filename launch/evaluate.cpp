@@ -10,6 +10,7 @@
 #include "launch/evaluation_job.h"
 #include "launch/evaluation_losses.h"
 #include "launch/evaluation_rows.h"
+#include "launch/refuse.h"
 #include "launch/result.h"
 #include "launch/verb.h"
 #include "runtime/job/run_directory.h"

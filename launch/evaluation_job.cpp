@@ -1,21 +1,16 @@
 #include "launch/evaluation_job.h"
 
-#include "runtime/core/error.h"
+#include "launch/virtual_shards.h"
 #include "runtime/job/signals.h"
 
 namespace orthant::launch {
-namespace {
-
-constexpr int kVirtualShards = 12;
-
-}  // namespace
 
 EvaluationJob::EvaluationJob(Invocation& call)
     : invocation(call),
       own(call.own<Evaluate>()),
       world(call.world),
       precision(kernels::precision_from_name(own.precision())),
-      virtual_shards(call.common.deterministic() ? kVirtualShards : 0),
+      virtual_shards(virtual_shards_of(call.common)),
       grid(make_grid(
           *call.world.data,
           resolve_mesh({call.common.mesh().data(), call.common.mesh().dictionary()}, call.world.size()))),
@@ -29,10 +24,6 @@ sae::Dictionary placed(sae::Dictionary dictionary, Memory& memory) {
 
 void stop_if_asked(ControlGroup& control) {
   if (control.bit_or(stop_requested() ? 1 : 0) != 0) throw EvaluationStopped{};
-}
-
-void refuse(const std::string& problem, const std::string& why, const std::string& suggestion) {
-  throw Error(ExitCode::kConfig, {.problem = problem, .why = why, .suggestion = suggestion});
 }
 
 std::string text_or(const boost::json::object& fields, const char* name, const std::string& otherwise) {

@@ -45,9 +45,6 @@ struct EvaluationStopped {};
 // Collective. Throws EvaluationStopped on every rank when any was asked to stop.
 void stop_if_asked(ControlGroup& control);
 
-// Throws Error(kConfig).
-[[noreturn]] void refuse(const std::string& problem, const std::string& why, const std::string& suggestion);
-
 // A text among `fields`, or `otherwise` where there is none of that name.
 [[nodiscard]] std::string text_or(const boost::json::object& fields, const char* name,
                                   const std::string& otherwise);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "launch/refuse.h"
 #include "models/tasks/edit_losses.h"
 #include "runtime/job/progress.h"
 #include "sae/exchange/load_dictionary.h"

@@ -9,6 +9,7 @@
 
 #include "launch/config.pb.h"
 #include "launch/open_source.h"
+#include "launch/refuse.h"
 #include "launch/required_field.h"
 #include "launch/result.h"
 #include "launch/score_contexts.h"
@@ -16,6 +17,7 @@
 #include "launch/score_inputs.h"
 #include "launch/score_vocabulary.h"
 #include "launch/verb.h"
+#include "launch/virtual_shards.h"
 #include "runtime/job/checkpoint_schedule.h"
 #include "runtime/job/progress.h"
 #include "runtime/job/run_directory.h"
@@ -32,12 +34,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int kVirtualShards = 12;
-
-[[noreturn]] void refuse(const std::string& problem, const std::string& why, const std::string& suggestion) {
-  throw Error(ExitCode::kConfig, {.problem = problem, .why = why, .suggestion = suggestion});
-}
-
 // One scoring job on this rank.
 class Scorer {
  public:
@@ -45,7 +41,7 @@ class Scorer {
       : call_(invocation),
         own_(invocation.own<Score>()),
         world_(invocation.world),
-        virtual_shards_(invocation.common.deterministic() ? kVirtualShards : 0),
+        virtual_shards_(virtual_shards_of(invocation.common)),
         grid_(make_grid(*world_.data, mesh())) {}
 
   ExitCode run() {
