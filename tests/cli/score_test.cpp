@@ -70,8 +70,7 @@ boost::json::object read_json(const std::string& path) {
 class Score : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(testing::shared_folder() / kModel))
-      GTEST_SKIP() << kModel << " is not there";
+    ORTHANT_NEEDS_SHARED(kModel);
     std::string text;
     for (int d = 0; d < 60; ++d) {
       text += fmt::format(
@@ -150,6 +149,14 @@ TEST_F(Score, GoesOnAfterBeingKilledOnAnotherNumberOfRanks) {
     ASSERT_FALSE(std::filesystem::exists(dir_.file("killed/result.json")));
   }
   ASSERT_EQ(testing::run_command(command("killed", every_block)).code, 0);
+  const auto run = read_json(dir_.file("killed/run.json"));
+  int64_t last_start = 0;
+  for (const auto& attempt : run.at("attempts").as_array()) {
+    const int64_t start = attempt.at("start_block").as_int64();
+    EXPECT_GE(start, last_start);
+    last_start = start;
+  }
+  EXPECT_GT(last_start, 0);
   expect_same("killed", "one");
   EXPECT_EQ(testing::content_of(dir_.file("killed/contexts.jsonl")),
             testing::content_of(dir_.file("one/contexts.jsonl")));
