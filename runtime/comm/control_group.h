@@ -27,6 +27,8 @@ class ControlGroup {
   [[nodiscard]] virtual int64_t min(int64_t value) = 0;       // Collective.
   [[nodiscard]] virtual int64_t max(int64_t value) = 0;       // Collective.
   [[nodiscard]] virtual int64_t sum(int64_t value) = 0;       // Collective.
+  // Collective. Ranks of equal `color` form a group, ordered by `key`, then by rank.
+  [[nodiscard]] virtual std::unique_ptr<ControlGroup> split(int color, int key) = 0;
 
   // Local. The deadlines below hold for every group of this rank, data plane included.
   // Call once the first step has ended: from now on waits have the deadline of collectives, not of the start.

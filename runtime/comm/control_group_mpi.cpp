@@ -60,6 +60,14 @@ class MpiControlGroup final : public ControlGroup {
   int64_t max(int64_t value) override { return reduce("max", value, MPI_INT64_T, MPI_MAX); }
   int64_t sum(int64_t value) override { return reduce("sum", value, MPI_INT64_T, MPI_SUM); }
 
+  std::unique_ptr<ControlGroup> split(int color, int key) override {
+    const auto watch = begin("split", 0);
+    require(color >= 0, "the color of a group is not negative");
+    MPI_Comm group = MPI_COMM_NULL;
+    check_mpi(MPI_Comm_split(comm_, color, key, &group), "MPI_Comm_split");
+    return std::make_unique<MpiControlGroup>(group, watchdog_);
+  }
+
   void end_startup() override { watchdog_.end_startup(); }
   std::chrono::milliseconds set_deadline(std::chrono::milliseconds deadline) override {
     return watchdog_.set_deadline(deadline);

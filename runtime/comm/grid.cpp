@@ -34,6 +34,13 @@ MeshShape resolve_mesh(MeshShape asked, int world_size) {
   return {.data = asked.data, .dictionary = dictionary};
 }
 
+World split_world(World& world, int color) {
+  return {.data = world.data->split(color, world.rank()),
+          .control = world.control->split(color, world.rank()),
+          .local_rank = world.local_rank,
+          .local_size = world.local_size};
+}
+
 Grid make_grid(Communicator& world, MeshShape mesh) {
   require(mesh.data * mesh.dictionary == world.size(), "a mesh covers the world");
   const int data_index = world.rank() / mesh.dictionary;

@@ -35,6 +35,10 @@ class PlannedControlGroup final : public ControlGroup {
     refuse();
     return value;
   }
+  std::unique_ptr<ControlGroup> split(int, int) override {
+    refuse();
+    return nullptr;
+  }
   void end_startup() override {}
   std::chrono::milliseconds set_deadline(std::chrono::milliseconds deadline) override {
     return std::exchange(deadline_, deadline);

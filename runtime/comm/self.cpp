@@ -71,6 +71,7 @@ class SelfControlGroup final : public ControlGroup {
   int64_t min(int64_t value) override { return value; }
   int64_t max(int64_t value) override { return value; }
   int64_t sum(int64_t value) override { return value; }
+  std::unique_ptr<ControlGroup> split(int, int) override { return make_self_control_group(); }
   void end_startup() override { deadline_ = Deadlines{}.collective; }
   std::chrono::milliseconds set_deadline(std::chrono::milliseconds deadline) override {
     return std::exchange(deadline_, deadline);

@@ -174,35 +174,10 @@ class ThreadCommunicator final : public Communicator {
   Traffic traffic_;
 };
 
-struct Seat {
-  int color;
-  int key;
-  ThreadGroup* group;
-};
-
 std::unique_ptr<Communicator> ThreadCommunicator::split(int color, int key) {
   const auto watch = watchdog_.watch({"split", Dtype::kU8, 0, size()});
-  Seat seat{color, key, nullptr};
-  group_.post(rank_, {.operation = watch.operation(), .receive = &seat}, watch);
-  const auto seat_of = [&](int rank) -> const Seat& {
-    return *static_cast<const Seat*>(posted(rank).receive);
-  };
-  std::vector<int> members;
-  for (int r = 0; r < size(); ++r) {
-    if (seat_of(r).color == color) members.push_back(r);
-  }
-  std::stable_sort(members.begin(), members.end(),
-                   [&](int a, int b) { return seat_of(a).key < seat_of(b).key; });
-  if (members.front() == rank_) {
-    std::vector<int> world_ranks;
-    for (const int member : members) world_ranks.push_back(group_.world_rank(member));
-    seat.group = &group_.run().make_group(std::move(world_ranks));
-  }
-  group_.meet(rank_);
-  ThreadGroup* const made = seat_of(members.front()).group;
-  group_.leave(rank_);
-  const auto own = std::find(members.begin(), members.end(), rank_) - members.begin();
-  return make_thread_communicator(*made, static_cast<int>(own));
+  const ThreadGroup::Seat seat = group_.split(rank_, color, key, watch);
+  return make_thread_communicator(*seat.group, seat.rank);
 }
 
 }  // namespace

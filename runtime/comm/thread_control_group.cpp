@@ -52,6 +52,12 @@ class ThreadControlGroup final : public ControlGroup {
     return reduce("sum", value, [](int64_t a, int64_t b) { return a + b; });
   }
 
+  std::unique_ptr<ControlGroup> split(int color, int key) override {
+    const auto watch = watchdog_.watch({"split", Dtype::kU8, 0, size()});
+    const ThreadGroup::Seat seat = group_.split(rank_, color, key, watch);
+    return make_thread_control_group(*seat.group, seat.rank);
+  }
+
   void end_startup() override { watchdog_.end_startup(); }
   std::chrono::milliseconds set_deadline(std::chrono::milliseconds deadline) override {
     return watchdog_.set_deadline(deadline);

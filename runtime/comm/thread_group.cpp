@@ -122,6 +122,35 @@ void ThreadGroup::meet(int rank) {
   all_here_.wait(lock, [&] { return passed(generation); });
 }
 
+ThreadGroup::Seat ThreadGroup::split(int rank, int color, int key, const Watchdog::Watch& watch) {
+  struct Request {
+    int color;
+    int key;
+    ThreadGroup* made;
+  };
+  Request own{color, key, nullptr};
+  post(rank, {.operation = watch.operation(), .receive = &own}, watch);
+  const auto request_of = [&](int other) -> const Request& {
+    return *static_cast<const Request*>(posted(other).receive);
+  };
+  std::vector<int> members;
+  for (int r = 0; r < size_; ++r) {
+    if (request_of(r).color == color) members.push_back(r);
+  }
+  std::stable_sort(members.begin(), members.end(),
+                   [&](int a, int b) { return request_of(a).key < request_of(b).key; });
+  if (members.front() == rank) {
+    std::vector<int> world_ranks;
+    for (const int member : members) world_ranks.push_back(world_rank(member));
+    own.made = &run_.make_group(std::move(world_ranks));
+  }
+  meet(rank);
+  ThreadGroup* const made = request_of(members.front()).made;
+  leave(rank);
+  const auto place = std::find(members.begin(), members.end(), rank) - members.begin();
+  return {made, static_cast<int>(place)};
+}
+
 void ThreadGroup::throw_aborted(const Watchdog::Watch& watch) const {
   throw PeerFailed({.problem = fmt::format("gave up {}", to_string(watch.operation())), .why = *aborted_});
 }

@@ -78,6 +78,14 @@ class ThreadGroup {
   void leave(int rank) { meet(rank); }
   void abort(const std::string& reason);
 
+  // A rank's place in a group that was split off.
+  struct Seat {
+    ThreadGroup* group = nullptr;
+    int rank = 0;
+  };
+  // Collective. Ranks of equal `color` form a group, ordered by `key`, then by rank.
+  [[nodiscard]] Seat split(int rank, int color, int key, const Watchdog::Watch& watch);
+
  private:
   void enter(int rank, const Watchdog::Watch& watch);
   [[nodiscard]] bool arrive(int rank, uint64_t generation);

@@ -66,6 +66,10 @@ class MpiSession {
 // The same with a session of its own; when the session cannot be started, prints why and returns that code.
 [[nodiscard]] int run_ranks(Deadlines deadlines, const std::function<int(World)>& body);
 
+// Collective. Ranks of equal `color` become a world, in the order of their ranks; the places on the host stay
+// those of `world`, whose ranks go on sharing it.
+[[nodiscard]] World split_world(World& world, int color);
+
 // data x dictionary = world. Rank = data_index * dictionary_size + dictionary_index.
 struct Grid {
   std::unique_ptr<Communicator> dictionary;  // the ranks that hold one copy of the dictionary, one slice each

@@ -384,6 +384,24 @@ TEST_P(CommunicatorContract, ControlGroupReducesAndGathers) {
   });
 }
 
+TEST_P(CommunicatorContract, WorldsOfASplitTalkAmongThemselves) {
+  run([&](World& world) {
+    const int color = world.rank() % 2;
+    const int members = (world.size() + 1 - color) / 2;
+    World part = split_world(world, color);
+    EXPECT_EQ(part.size(), members);
+    EXPECT_EQ(part.control->size(), members);
+    EXPECT_EQ(part.rank(), world.rank() / 2);
+    EXPECT_EQ(part.control->rank(), part.rank());
+    EXPECT_EQ(part.local_size, world.local_size);
+    EXPECT_EQ(part.control->sum(world.rank()), members * (members - 1) + color * members);
+    int64_t sum = world.rank();
+    part.data->all_reduce(&sum, 1, Dtype::kI64, ReduceOp::kSum, stream_);
+    EXPECT_EQ(sum, members * (members - 1) + color * members);
+    EXPECT_EQ(world.control->sum(1), world.size());
+  });
+}
+
 TEST_P(CommunicatorContract, AgreeNamesTheLowestFailingRank) {
   run([&](World& world) {
     agree(*world.control, "do nothing", [] {});
