@@ -4,11 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <utility>
 
 #include "runtime/core/error.h"
+#include "runtime/core/parse_number.h"
 #include "runtime/job/schema.pb.h"
 
 namespace orthant {
@@ -24,19 +23,6 @@ const google::protobuf::FieldOptions& options_of(const FieldDescriptor& field) {
 // Shortest text that reads back as the same number.
 std::string number_text(double value) {
   return fmt::format("{}", value);
-}
-
-template <typename T>
-std::optional<T> parse_number(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::optional<double> parse_finite(std::string_view text) {
-  const std::optional<double> value = parse_number<double>(text);
-  return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
 std::optional<bool> parse_bool(std::string_view text) {
