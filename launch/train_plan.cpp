@@ -138,19 +138,26 @@ boost::json::object plan_training(const Common& common, const Train& own, const 
   return result;
 }
 
-void predict_training(const Common& common, const Train& own, MeshShape mesh, int rank, int ranks_of_host,
-                      JobMemory& memory) {
-  const Device device = memory.device().device();
-  JobMemory counted(JobMemory::Counting{}, device);
+void count_training(const Common& common, const Train& own, MeshShape mesh, int rank, bool with_source,
+                    JobMemory& counted) {
+  const Device device = counted.device().device();
+  JobMemory elsewhere(JobMemory::Counting{}, device);
+  JobMemory& source = with_source ? counted : elsewhere;
   const int64_t d_model =
       count_source(own.source(), common.seed(), kernels::precision_from_name(own.precision()), 0,
-                   counted.host(), counted.device());
+                   source.host(), source.device());
   const sae::TrainerConfig config = trainer_config(common, own, mesh, d_model);
   refuse_impossible(config, mesh);
   const sae::TrainerFootprint footprint = sae::trainer_footprint(config, d_model, mesh, rank, device);
   for (const SegmentUse& use : footprint.segments) {
     (void)counted.device().allocate(use.segment, use.allocated_bytes);
   }
+}
+
+void predict_training(const Common& common, const Train& own, MeshShape mesh, int rank, int ranks_of_host,
+                      bool with_source, JobMemory& memory) {
+  JobMemory counted(JobMemory::Counting{}, memory.device().device());
+  count_training(common, own, mesh, rank, with_source, counted);
   memory.predict(counted, "this training", ranks_of_host, kSmaller);
 }
 

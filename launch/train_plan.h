@@ -24,9 +24,14 @@ struct PlannedWorld {
 [[nodiscard]] boost::json::object plan_training(const Common& common, const Train& own,
                                                 const PlannedWorld& world);
 
+// Counts in `counted` (of JobMemory::Counting) what this rank will allocate for the trainer and, unless it
+// reads a source that others read too, for the source.
+void count_training(const Common& common, const Train& own, MeshShape mesh, int rank, bool with_source,
+                    JobMemory& counted);
+
 // Predicts in `memory` what this rank will allocate, and throws Error(kConfig) where its device or the ranks
 // of this host have no room for it. Local: call it on every rank before any of them allocates.
 void predict_training(const Common& common, const Train& own, MeshShape mesh, int rank, int ranks_of_host,
-                      JobMemory& memory);
+                      bool with_source, JobMemory& memory);
 
 }  // namespace orthant::launch

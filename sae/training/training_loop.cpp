@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <chrono>
+#include <utility>
 
 #include "runtime/core/error.h"
 #include "runtime/job/faults.h"
@@ -15,15 +15,6 @@ constexpr uint64_t kStop = 1;
 constexpr uint64_t kSave = 2;
 constexpr uint64_t kNonFinite = 4;
 
-void save(Trainer& trainer, TrainingLoop& loop) {
-  if (loop.checkpoints == nullptr) return;
-  CheckpointPoint point{.step = trainer.steps_done(), .values = {}};
-  point.values["config_key"] = loop.config_key;
-  point.values["tokens"] = std::to_string(trainer.steps_done() * trainer.config().batch_tokens);
-  const std::array<Checkpointable*, 1> objects = {&trainer};
-  if (loop.checkpoints->save(point, objects)) loop.saved(trainer.steps_done());
-}
-
 [[noreturn]] void stop_for_non_finite(const StepReport& report) {
   throw Error(ExitCode::kNonFinite,
               {.problem = fmt::format("the loss is {} at step {}", report.loss, report.step),
@@ -34,48 +25,69 @@ void save(Trainer& trainer, TrainingLoop& loop) {
 
 }  // namespace
 
-TrainingEnd run_training(Trainer& trainer, ActivationSource& source, TrainingLoop& loop) {
+TrainingSession::TrainingSession(Trainer& trainer, ActivationSource& source, TrainingLoop loop)
+    : trainer_(trainer), source_(source), loop_(std::move(loop)) {
   bool loaded = false;
-  if (loop.checkpoints != nullptr) {
-    const std::array<Checkpointable*, 1> objects = {&trainer};
-    loaded = loop.checkpoints->load(objects).has_value();
-    if (loaded) trainer.after_load();
+  if (loop_.checkpoints != nullptr) {
+    const std::array<Checkpointable*, 1> objects = {&trainer_};
+    loaded = loop_.checkpoints->load(objects).has_value();
+    if (loaded) trainer_.after_load();
   }
-  if (!loaded && loop.initialize) loop.initialize();
-  if (!loaded && !loop.initialize) trainer.initialize(source);
-  const int64_t first_step = trainer.steps_done();
-  loop.begins(first_step);
+  if (!loaded && loop_.initialize) loop_.initialize();
+  if (!loaded && !loop_.initialize) trainer_.initialize(source_);
+  first_step_ = trainer_.steps_done();
+  if (loaded) saved_at_ = first_step_;
+  loop_.begins(first_step_);
+}
 
-  using Clock = std::chrono::steady_clock;
-  auto last = Clock::now();
-  int64_t steps_since = 0;
-  int64_t saved_at = loaded ? trainer.steps_done() : -1;
-  while (trainer.steps_done() < trainer.config().steps) {
-    const int64_t step = trainer.steps_done();
-    fault_point("train.step");
-    const bool logs = step % loop.log_every == 0 || step + 1 == trainer.config().steps;
-    const StepReport report = trainer.step(source, logs);
-    ++steps_since;
-    if (step == first_step) loop.control->end_startup();
-    uint64_t word = report.finite ? 0 : kNonFinite;
-    if (loop.stop_wanted()) word |= kStop;
-    if (loop.control->rank() == 0 && loop.checkpoint_due(trainer.steps_done())) word |= kSave;
-    word = loop.control->bit_or(word);
-    if ((word & kNonFinite) != 0) stop_for_non_finite(report);
-    if (logs) {
-      const auto now = Clock::now();
-      loop.logged(report, std::chrono::duration<double>(now - last).count(), steps_since);
-      last = now;
-      steps_since = 0;
-    }
-    if ((word & (kSave | kStop)) != 0) {
-      save(trainer, loop);
-      saved_at = trainer.steps_done();
-    }
-    if ((word & kStop) != 0 && trainer.steps_done() < trainer.config().steps) return TrainingEnd::kStopped;
+void TrainingSession::save() {
+  saved_at_ = trainer_.steps_done();
+  if (loop_.checkpoints == nullptr) return;
+  CheckpointPoint point{.step = trainer_.steps_done(), .values = {}};
+  point.values["config_key"] = loop_.config_key;
+  point.values["tokens"] = std::to_string(trainer_.steps_done() * trainer_.config().batch_tokens);
+  const std::array<Checkpointable*, 1> objects = {&trainer_};
+  if (loop_.checkpoints->save(point, objects)) loop_.saved(trainer_.steps_done());
+}
+
+void TrainingSession::step() {
+  const auto begun = Clock::now();
+  const int64_t step = trainer_.steps_done();
+  fault_point("train.step");
+  const bool logs = step % loop_.log_every == 0 || step + 1 == trainer_.config().steps;
+  const StepReport report = trainer_.step(source_, logs);
+  if (step == first_step_) loop_.control->end_startup();
+  uint64_t word = report.finite ? 0 : kNonFinite;
+  if (loop_.stop_wanted()) word |= kStop;
+  if (loop_.control->rank() == 0 && loop_.checkpoint_due(trainer_.steps_done())) word |= kSave;
+  word = loop_.control->bit_or(word);
+  if ((word & kNonFinite) != 0) stop_for_non_finite(report);
+  ++unlogged_steps_;
+  if (logs) {
+    unlogged_ += Clock::now() - begun;
+    loop_.logged(report, std::chrono::duration<double>(unlogged_).count(), std::exchange(unlogged_steps_, 0));
+    unlogged_ = {};
   }
-  if (saved_at != trainer.steps_done()) save(trainer, loop);
-  return TrainingEnd::kFinished;
+  const auto rest = logs ? Clock::now() : begun;
+  if ((word & (kSave | kStop)) != 0) save();
+  if ((word & kStop) != 0 && trainer_.steps_done() < trainer_.config().steps)
+    state_ = TrainingState::kStopped;
+  unlogged_ += Clock::now() - rest;
+}
+
+TrainingState TrainingSession::advance() {
+  if (state_ != TrainingState::kRunning) return state_;
+  if (trainer_.steps_done() < trainer_.config().steps) step();
+  if (trainer_.steps_done() < trainer_.config().steps) return state_;
+  if (saved_at_ != trainer_.steps_done()) save();
+  return state_ = TrainingState::kFinished;
+}
+
+TrainingState run_training(Trainer& trainer, ActivationSource& source, TrainingLoop loop) {
+  TrainingSession session(trainer, source, std::move(loop));
+  TrainingState state = session.advance();
+  while (state == TrainingState::kRunning) state = session.advance();
+  return state;
 }
 
 }  // namespace orthant::sae

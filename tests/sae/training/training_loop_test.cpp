@@ -25,7 +25,7 @@ struct Seen {
   std::vector<int64_t> logged;
   std::vector<int64_t> logged_counts;
   std::vector<int64_t> saved;
-  TrainingEnd end = TrainingEnd::kFinished;
+  TrainingState end = TrainingState::kFinished;
   std::string sha256;
 };
 
@@ -116,7 +116,7 @@ std::set<std::string> names_in(const std::filesystem::path& folder) {
 TEST(TrainingLoop, RunsToTheEndAndSavesItOnce) {
   const TempDir folder;
   const Seen seen = attempt_alone(folder.file("checkpoint"), {.save_every = 3});
-  EXPECT_EQ(seen.end, TrainingEnd::kFinished);
+  EXPECT_EQ(seen.end, TrainingState::kFinished);
   EXPECT_EQ(seen.first_steps, std::vector<int64_t>{0});
   EXPECT_EQ(seen.saved, (std::vector<int64_t>{3, 6, 9}));
   EXPECT_EQ(names_in(folder.file("checkpoint")), (std::set<std::string>{"step-000000006", "step-000000009"}));
@@ -135,10 +135,10 @@ TEST(TrainingLoop, StopsSavesAndContinuesAsIfItHadNot) {
   const std::string checkpoint = folder.file("checkpoint");
   const Seen whole = attempt_alone("", {.keeps = false});
   const Seen first = attempt_alone(checkpoint, {.stop_after = 4});
-  EXPECT_EQ(first.end, TrainingEnd::kStopped);
+  EXPECT_EQ(first.end, TrainingState::kStopped);
   EXPECT_EQ(first.saved, std::vector<int64_t>{4});
   const Seen second = attempt_alone(checkpoint, {});
-  EXPECT_EQ(second.end, TrainingEnd::kFinished);
+  EXPECT_EQ(second.end, TrainingState::kFinished);
   EXPECT_EQ(second.first_steps, std::vector<int64_t>{4});
   EXPECT_EQ(second.logged.front(), 4);
   EXPECT_EQ(second.sha256, whole.sha256);
@@ -152,7 +152,7 @@ TEST(TrainingLoop, StopsSavesAndContinuesAsIfItHadNot) {
 TEST(TrainingLoop, IsFinishedWhenTheStopComesAfterTheLastStep) {
   const TempDir folder;
   const Seen seen = attempt_alone(folder.file("checkpoint"), {.stop_after = kSteps});
-  EXPECT_EQ(seen.end, TrainingEnd::kFinished);
+  EXPECT_EQ(seen.end, TrainingState::kFinished);
   EXPECT_EQ(seen.saved, std::vector<int64_t>{kSteps});
 }
 
@@ -198,7 +198,7 @@ TEST(TrainingLoop, StopsEveryRankAtTheStepThatOneWants) {
   });
   ASSERT_EQ(all.size(), 3U);
   for (const Seen& seen : all) {
-    EXPECT_EQ(seen.end, TrainingEnd::kStopped);
+    EXPECT_EQ(seen.end, TrainingState::kStopped);
     EXPECT_EQ(seen.saved, std::vector<int64_t>{4});
   }
 }
