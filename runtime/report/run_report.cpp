@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/report/cell_section.h"
 #include "runtime/report/context_section.h"
 #include "runtime/report/html_page.h"
 #include "runtime/report/html_text.h"
@@ -42,6 +43,7 @@ std::string run_report(std::span<const RunSummary> runs, const ReportTexts& text
   page.set_lead(lead(runs, texts.written));
   page.add_section("Remarks", remarks(runs));
   page.add_section("Results", result_section(runs));
+  page.add_section("Cells", cell_section(runs));
   page.add_section("Training curves", curve_section(runs));
   page.add_section("Distributions over latents", histogram_section(runs));
   page.add_section("Top activating contexts", context_section(runs));

@@ -154,4 +154,27 @@ std::string histogram_plot(const PlotFrame& frame, std::span<const HistogramSeri
   return canvas.finish(legend, is_empty ? "no data" : "");
 }
 
+std::string scatter_plot(const PlotFrame& frame, const ScatterSeries& series) {
+  require(series.x.size() == series.y.size() && series.x.size() == series.titles.size(),
+          "a point has an x, a y and a title");
+  PlotCanvas canvas(frame, Axis(frame.x_scale, series.x, true), Axis(frame.y_scale, series.y, true));
+  Points line;
+  for (const size_t i : series.line) {
+    line.x.push_back(series.x[i]);
+    line.y.push_back(series.y[i]);
+  }
+  canvas.add(stretches(canvas, line, series.colour));
+  size_t drawn = 0;
+  for (size_t i = 0; i < series.x.size(); ++i) {
+    if (!canvas.x_axis().holds(series.x[i]) || !canvas.y_axis().holds(series.y[i])) continue;
+    ++drawn;
+    canvas.add(fmt::format("<g><title>{}: {}, {}</title>{}</g>", escape(series.titles[i]),
+                           number_text(series.x[i]), number_text(series.y[i]),
+                           dot(canvas.x_place(series.x[i]), canvas.y_place(series.y[i]), series.colour)));
+  }
+  const size_t left_out = series.x.size() - drawn;
+  if (drawn == 0) return canvas.finish({}, "no data");
+  return canvas.finish({}, left_out == 0 ? "" : fmt::format("{} points left out (not finite)", left_out));
+}
+
 }  // namespace orthant

@@ -1,4 +1,4 @@
-// Plots as inline SVG: lines over a linear or logarithmic axis, and overlaid histograms.
+// Plots as inline SVG: lines over a linear or logarithmic axis, overlaid histograms, and points.
 //
 // A plot is one <svg> element, well-formed XML without a namespace, coloured by the classes `s0`..`s7` (CSS
 // variables of the page), so that light, dark and print need no second drawing. What has no place on an axis
@@ -45,8 +45,18 @@ struct HistogramSeries {
   std::vector<double> heights;  // not negative
 };
 
+struct ScatterSeries {
+  std::string name;
+  size_t colour = 0;
+  std::vector<double> x;  // as long as y and titles
+  std::vector<double> y;
+  std::vector<std::string> titles = {};  // a tooltip each
+  std::vector<size_t> line = {};         // places of points that a line joins
+};
+
 // Long series are thinned to the least and greatest value of each column of the drawing.
 [[nodiscard]] std::string line_plot(const PlotFrame& frame, std::span<const LineSeries> series);
 [[nodiscard]] std::string histogram_plot(const PlotFrame& frame, std::span<const HistogramSeries> series);
+[[nodiscard]] std::string scatter_plot(const PlotFrame& frame, const ScatterSeries& series);
 
 }  // namespace orthant
