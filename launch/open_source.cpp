@@ -12,6 +12,10 @@ int sources_given(const Source& config) {
          static_cast<int>(config.has_model()) + static_cast<int>(config.has_synthetic());
 }
 
+uint64_t seed_of(const Source& config, uint64_t job_seed) {
+  return config.has_seed() ? config.seed() : job_seed;
+}
+
 void require_one_source(const Source& config) {
   const int given = sources_given(config);
   if (given == 1) return;
@@ -23,9 +27,10 @@ void require_one_source(const Source& config) {
                      "--source.hook) or --source.synthetic.features."});
 }
 
-std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t seed, World&, Memory& memory,
+std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t job_seed, World&, Memory& memory,
                                               Memory& model_memory, Log& log, kernels::Precision precision) {
   require_one_source(config);
+  const uint64_t seed = seed_of(config, job_seed);
   if (config.has_synthetic()) return std::make_unique<sae::SyntheticSource>(config.synthetic(), seed, memory);
   if (config.has_model()) return models::open_live_source(config, seed, memory, model_memory, log, precision);
   auto source = open_array_or_store(config, seed, memory);

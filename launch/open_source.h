@@ -16,11 +16,14 @@ namespace orthant::launch {
 // Throws Error(kConfig) unless it is one.
 void require_one_source(const Source& config);
 
+// The seed of the order of its rows: its own, or the job's where it has none.
+[[nodiscard]] uint64_t seed_of(const Source& config, uint64_t job_seed);
+
 // Rows are kept in `memory`, on the host; a live model runs in `model_memory`, which may be a device's.
 // `precision` is that of a live model's forward; activations that are stored stay as they are. Throws
 // Error(kConfig) unless exactly one of source.store, array, model and synthetic is given.
 [[nodiscard]] std::unique_ptr<ActivationSource> open_source(
-    const Source& config, uint64_t seed, World& world, Memory& memory, Memory& model_memory, Log& log,
+    const Source& config, uint64_t job_seed, World& world, Memory& memory, Memory& model_memory, Log& log,
     kernels::Precision precision = kernels::Precision::kF32);
 
 }  // namespace orthant::launch

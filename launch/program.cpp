@@ -11,19 +11,17 @@
 #include <optional>
 #include <span>
 
-#include "kernels/isa/isa.h"
 #include "launch/command_line.h"
 #include "launch/config.pb.h"
 #include "launch/help.h"
 #include "launch/precision_choice.h"
 #include "launch/result.h"
 #include "launch/verb.h"
+#include "launch/verb_run.h"
 #include "launch/version.h"
 #include "runtime/comm/device_choice.h"
-#include "runtime/comm/start_nccl.h"
 #include "runtime/core/failure.h"
 #include "runtime/job/faults.h"
-#include "runtime/job/run_directory.h"
 #include "runtime/job/signals.h"
 #include "runtime/storage/file.h"
 
@@ -60,33 +58,9 @@ void print_dry_run(Invocation& invocation) {
   print_result({}, true, document);
 }
 
-// The verb's own field of that name; empty where it has none.
-std::string precision_of(const Invocation& invocation) {
-  const google::protobuf::FieldDescriptor* field = invocation.verb.schema->FindFieldByName("precision");
-  if (field == nullptr) return "";
-  return invocation.own_fields->GetReflection()->GetString(*invocation.own_fields, field);
-}
-
-RunFacts facts_of(const Invocation& invocation, const std::vector<std::string>& command_line) {
-  const Mesh& asked = invocation.common.mesh();
-  // The mesh that a plan is asked about is of another world than this one.
-  const bool is_plan = invocation.verb.borrowed != nullptr;
-  const MeshShape mesh = resolve_mesh(is_plan ? MeshShape{} : MeshShape{asked.data(), asked.dictionary()},
-                                      invocation.world.size());
-  return {.version = version(),
-          .git_hash = git_hash(),
-          .command_line = command_line,
-          .device = to_string(invocation.device),
-          .threads = invocation.threads,
-          .kernels = std::string(kernels::name_of(kernels::active_isa())),
-          .precision = precision_of(invocation),
-          .mesh_data = mesh.data,
-          .mesh_dictionary = mesh.dictionary};
-}
-
-void print_again(const Invocation& invocation, const RunDirectory& run) {
-  if (invocation.common.json()) return write_output(run.result_text());
-  print_result(invocation.verb, false, *run.result());
+void print_again(const Invocation& invocation, const std::string& result_text) {
+  if (invocation.common.json()) return write_output(result_text);
+  print_result(invocation.verb, false, boost::json::parse(result_text));
 }
 
 // Whether `out` holds an earlier run of a verb that works anew each time.
@@ -97,36 +71,6 @@ bool is_renewed(const Verb& verb, const std::string& out) {
   const boost::json::value* earlier =
       failed || !run.is_object() ? nullptr : run.get_object().if_contains("verb");
   return earlier != nullptr && *earlier == boost::json::value(verb.name);
-}
-
-boost::json::object nccl_record() {
-  boost::json::object record;
-  for (const auto& [name, value] : nccl_facts(nccl_api())) record[name] = value;
-  return record;
-}
-
-// Runs the verb in its run directory and records there how it ended.
-ExitCode run_in_directory(Invocation& invocation, const std::vector<std::string>& command_line) {
-  const Common& common = invocation.common;
-  const bool fresh = common.fresh() || is_renewed(invocation.verb, common.out());
-  const auto run = RunDirectory::open(common.out(), invocation.config, facts_of(invocation, command_line),
-                                      fresh, *invocation.world.control, invocation.log);
-  if (run->result()) {
-    if (invocation.world.rank() == 0) print_again(invocation, *run);
-    return ExitCode::kDone;
-  }
-  invocation.run = run.get();
-  if (invocation.world.data->kind() == "nccl") run->record("nccl", nccl_record());
-  invocation.world.control->set_flight_folder(run->file("log"));
-  try {
-    const ExitCode code = invocation.verb.run(invocation);
-    run->end(code, code == ExitCode::kStopped ? "stopped on request" : "finished");
-    return code;
-  } catch (const std::exception& exception) {
-    const Failure failure = failure_of(exception);
-    run->end(failure.code, failure.message);
-    throw;
-  }
 }
 
 // Collective.
@@ -155,16 +99,18 @@ ExitCode run_verb(Request& request, MpiSession& session, World& world,
   Common common;
   if (verb.has_common_fields) request.config->copy_into(common);
   Log log(world.rank(), log_level_from_name(common.log_level()));
-  Invocation invocation{
-      .verb = verb, .config = *request.config, .common = common, .world = world, .log = log};
-  const auto* prototype = google::protobuf::MessageFactory::generated_factory()->GetPrototype(verb.schema);
-  invocation.own_fields.reset(prototype->New());
-  request.config->copy_into(*invocation.own_fields);
+  Invocation invocation{.verb = verb,
+                        .config = *request.config,
+                        .common = common,
+                        .world = world,
+                        .log = log,
+                        .command_line = command_line};
+  read_own_fields(invocation);
   if (!verb.has_common_fields) return verb.run(invocation);
 
   invocation.device = device_of(invocation);
   settle_precision(*request.config, products_device(invocation));
-  request.config->copy_into(*invocation.own_fields);
+  read_own_fields(invocation);
   invocation.threads = resolve_threads(common.threads(), world.local_size);
   omp_set_num_threads(invocation.threads);
   if (common.dry_run()) {
@@ -175,13 +121,18 @@ ExitCode run_verb(Request& request, MpiSession& session, World& world,
   // The run directory in a file of the planned verb is that verb's, not the plan's.
   const bool has_out =
       common.has_out() && (verb.borrowed == nullptr || request.config->is_set_by_flag("out"));
-  if (has_out && verb.run_use != RunUse::kNone) return run_in_directory(invocation, command_line);
-  if (verb.run_use == RunUse::kRequired) {
+  if (!has_out && (verb.run_use == RunUse::kRequired || verb.run_use == RunUse::kShared)) {
     throw Error(ExitCode::kUsage,
                 ErrorText{.problem = fmt::format("verb '{}' needs a run directory", verb.name),
                           .suggestion = "Give one with --out=DIR."});
   }
-  return verb.run(invocation);
+  if (!has_out || verb.run_use == RunUse::kNone || verb.run_use == RunUse::kShared) {
+    return verb.run(invocation);
+  }
+  const bool fresh = common.fresh() || is_renewed(verb, common.out());
+  const DirectoryRun run = run_in_directory(invocation, {.fresh = fresh});
+  if (run.is_finished_before && world.rank() == 0) print_again(invocation, run.result_text);
+  return run.code;
 }
 
 ExitCode answer(Request& request, MpiSession& session, World& world,

@@ -1,5 +1,6 @@
 #include "launch/verb.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "launch/result.h"
@@ -7,14 +8,29 @@
 
 namespace orthant::launch {
 
+std::string group_name(const Verb& verb) {
+  std::string name = verb.name;
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+}
+
+bool may_be_cell(const Verb& verb) {
+  return verb.run_use != RunUse::kNone && verb.run_use != RunUse::kShared && !verb.works_anew &&
+         verb.borrowed == nullptr;
+}
+
 std::shared_ptr<const ConfigSchema> schema_of(const Verb& verb) {
+  std::vector<NestedVerb> nested;
+  for (const Verb& other : verb.holds_verbs ? verbs() : std::vector<Verb>()) {
+    if (may_be_cell(other)) nested.push_back({group_name(other), other.schema, Common::descriptor()});
+  }
   const auto* common = verb.has_common_fields ? Common::descriptor() : nullptr;
-  return std::make_shared<const ConfigSchema>(verb.name, *verb.schema, common, verb.borrowed);
+  return std::make_shared<const ConfigSchema>(verb.name, *verb.schema, common, verb.borrowed, nested);
 }
 
 ExitCode Invocation::finish(const boost::json::value& result) {
   if (run != nullptr) run->finish(result);
-  if (world.rank() == 0) print_result(verb, common.json(), result);
+  if (prints && world.rank() == 0) print_result(verb, common.json(), result);
   return ExitCode::kDone;
 }
 

@@ -28,8 +28,8 @@ namespace orthant::launch {
 
 struct Invocation;
 
-// Whether a verb works in a run directory (--out).
-enum class RunUse { kNone, kOptional, kRequired };
+// Whether a verb works in a run directory (--out); kShared: it opens one in which several jobs work at once.
+enum class RunUse { kNone, kOptional, kRequired, kShared };
 
 struct Verb {
   std::string name;                                      // "train", "lm generate"
@@ -51,6 +51,8 @@ struct Verb {
   // Whether a repeated command works anew instead of printing the result it had: the verb reads what may have
   // changed since and is no part of its configuration.
   bool works_anew = false;
+  // Whether its configuration holds those of other verbs, in the groups `base`.
+  bool holds_verbs = false;
   // The fields of another verb, which are this one's too (plan); read by config.as<M>().
   const google::protobuf::Descriptor* borrowed = nullptr;
 };
@@ -63,8 +65,10 @@ struct Invocation {
   World& world;
   Log& log;
   Device device = kCpu;
-  int threads = 1;              // CPU threads of this rank; OpenMP is set to it
-  RunDirectory* run = nullptr;  // the run directory, locked; null without --out
+  int threads = 1;                             // CPU threads of this rank; OpenMP is set to it
+  RunDirectory* run = nullptr;                 // the run directory, locked; null without --out
+  bool prints = true;                          // finish() prints the result; false of a cell of a sweep
+  std::vector<std::string> command_line = {};  // of the program
   std::unique_ptr<google::protobuf::Message> own_fields = nullptr;
 
   // The verb's own fields. Every field that has a default is set.
@@ -75,13 +79,17 @@ struct Invocation {
   }
 
   // Ends the verb with its result, the same on every rank: writes result.json where there is a run directory
-  // and prints the result on standard output from rank 0, as a table or, with --json, as one document. Once.
-  // Collective. Returns kDone.
+  // and, unless told not to, prints the result on standard output from rank 0, as a table or, with --json, as
+  // one document. Once. Collective. Returns kDone.
   ExitCode finish(const boost::json::value& result);
 };
 
 // Every verb that is built, in the order of help.
 [[nodiscard]] const std::vector<Verb>& verbs();
+// Whether a sweep can have cells of this verb: those that leave a run directory behind.
+[[nodiscard]] bool may_be_cell(const Verb& verb);
+// The verb's name as that of a field: "diff_match".
+[[nodiscard]] std::string group_name(const Verb& verb);
 // The joined schema of a verb: common fields and its own.
 [[nodiscard]] std::shared_ptr<const ConfigSchema> schema_of(const Verb& verb);
 

@@ -21,16 +21,18 @@ Verb plan_harvest_verb();
 Verb plan_train_verb();
 Verb report_verb();
 Verb score_verb();
+Verb sweep_verb();
 Verb train_verb();
 Verb verify_verb();
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all = {
-      lm_tokenize_verb(),   lm_perplexity_verb(), lm_score_verb(),   lm_generate_verb(),
-      harvest_verb(),       train_verb(),         evaluate_verb(),   score_verb(),
-      diff_presence_verb(), diff_rotation_verb(), diff_match_verb(), plan_train_verb(),
-      plan_harvest_verb(),  report_verb(),        export_verb(),     import_verb(),
-      inspect_verb(),       verify_verb(),        completion_verb(), help_verb(),
+      lm_tokenize_verb(), lm_perplexity_verb(), lm_score_verb(),      lm_generate_verb(),
+      harvest_verb(),     train_verb(),         sweep_verb(),         evaluate_verb(),
+      score_verb(),       diff_presence_verb(), diff_rotation_verb(), diff_match_verb(),
+      plan_train_verb(),  plan_harvest_verb(),  report_verb(),        export_verb(),
+      import_verb(),      inspect_verb(),       verify_verb(),        completion_verb(),
+      help_verb(),
   };
   return all;
 }

@@ -39,7 +39,7 @@ LogLevel log_level_from_name(std::string_view name) {
                                   .suggestion = "Use debug, info, warning, error or off."});
 }
 
-Log::Log(int rank, LogLevel level) : rank_(rank), level_(level) {}
+Log::Log(int rank, LogLevel level, bool echoes) : rank_(rank), level_(level), echoes_(echoes) {}
 
 Log::~Log() {
   if (file_ != nullptr) std::fclose(file_);
@@ -67,7 +67,7 @@ void Log::write(LogLevel level, std::string_view message) {
     std::fputs(line.c_str(), file_);
     std::fflush(file_);
   }
-  if (rank_ == 0) std::fputs(line.c_str(), stderr);
+  if (rank_ == 0 && echoes_) std::fputs(line.c_str(), stderr);
 }
 
 }  // namespace orthant

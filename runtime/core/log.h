@@ -20,8 +20,8 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };
 
 class Log {
  public:
-  // Rank 0 echoes to standard error; every rank writes to the file given to open_file().
-  explicit Log(int rank = 0, LogLevel level = LogLevel::kInfo);
+  // Rank 0 echoes to standard error, where `echoes`; every rank writes to the file given to open_file().
+  explicit Log(int rank = 0, LogLevel level = LogLevel::kInfo, bool echoes = true);
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -51,6 +51,7 @@ class Log {
  private:
   int rank_;
   LogLevel level_;
+  bool echoes_;
   std::mutex mutex_;
   std::FILE* file_ = nullptr;
 };

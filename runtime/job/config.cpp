@@ -199,6 +199,24 @@ std::vector<FieldDifference> Config::differences_from(const Config& before) cons
   return differences;
 }
 
+std::vector<std::pair<std::string, std::string>> Config::nested_texts() const {
+  std::vector<std::pair<std::string, std::string>> texts;
+  const FieldDescriptor* base = schema_->descriptor().FindFieldByNumber(ConfigSchema::kBaseField);
+  if (base == nullptr || base->name() != "base") return texts;
+  const auto& reflection = *message_->GetReflection();
+  for (int i = 0; i < reflection.FieldSize(*message_, base); ++i) {
+    const Message& group = reflection.GetRepeatedMessage(*message_, base, i);
+    std::vector<const FieldDescriptor*> verbs;
+    group.GetReflection()->ListFields(group, &verbs);
+    for (const FieldDescriptor* verb : verbs) {
+      std::string text;
+      google::protobuf::TextFormat::PrintToString(group.GetReflection()->GetMessage(group, verb), &text);
+      texts.emplace_back(verb->name(), text);
+    }
+  }
+  return texts;
+}
+
 void Config::copy_into(Message& part) const {
   require(part.ParseFromString(message_->SerializeAsString()), "a configuration is readable as a part of it");
   part.DiscardUnknownFields();

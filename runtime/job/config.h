@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "runtime/core/error.h"
@@ -59,6 +60,9 @@ class Config {
   // Fields, those of execution left out, that differ from the configuration `before`; of the same schema.
   // Fields that may be raised and were are left out.
   [[nodiscard]] std::vector<FieldDifference> differences_from(const Config& before) const;
+  // The configurations in the groups `base`: names of verbs and their texts as text() gives them, in the
+  // order of the file.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> nested_texts() const;
   // The same values as a message whose fields are a part of the schema's: Common, or the verb's own message.
   void copy_into(google::protobuf::Message& part) const;
   template <typename M>

@@ -8,6 +8,7 @@
 
 #include "runtime/core/error.h"
 #include "runtime/job/nearest_name.h"
+#include "runtime/job/schema.pb.h"
 
 namespace orthant {
 namespace {
@@ -26,10 +27,42 @@ void copy_fields(const Descriptor& from, google::protobuf::DescriptorProto& into
   }
 }
 
+// A message whose fields are the configurations of verbs, and a list of it in `joined`. It is a list so that
+// its fields are no flags: there would be as many as all verbs have.
+void add_base(const std::vector<NestedVerb>& nested, google::protobuf::DescriptorProto& joined,
+              std::set<std::string>& files) {
+  using google::protobuf::FieldDescriptorProto;
+  auto& base = *joined.add_nested_type();
+  base.set_name("Base");
+  const std::string scope = ".orthant.joined." + joined.name();
+  int number = 0;
+  for (const NestedVerb& verb : nested) {
+    auto& message = *base.add_nested_type();
+    message.set_name(verb.name + "_config");
+    copy_fields(*verb.own, message, files);
+    if (verb.common != nullptr) copy_fields(*verb.common, message, files);
+    auto& field = *base.add_field();
+    field.set_name(verb.name);
+    field.set_number(++number);
+    field.set_label(FieldDescriptorProto::LABEL_OPTIONAL);
+    field.set_type(FieldDescriptorProto::TYPE_MESSAGE);
+    field.set_type_name(scope + ".Base." + message.name());
+    field.mutable_options()->SetExtension(orthant::when_set, true);
+  }
+  auto& list = *joined.add_field();
+  list.set_name("base");
+  list.set_number(ConfigSchema::kBaseField);
+  list.set_label(FieldDescriptorProto::LABEL_REPEATED);
+  list.set_type(FieldDescriptorProto::TYPE_MESSAGE);
+  list.set_type_name(scope + ".Base");
+  list.mutable_options()->SetExtension(
+      orthant::help, "configuration that the cells share: one verb's, as a group of its name");
+}
+
 }  // namespace
 
 ConfigSchema::ConfigSchema(std::string_view verb, const Descriptor& own, const Descriptor* common,
-                           const Descriptor* borrowed)
+                           const Descriptor* borrowed, const std::vector<NestedVerb>& nested)
     : verb_(verb), pool_(DescriptorPool::generated_pool()) {
   google::protobuf::FileDescriptorProto file;
   file.set_name("orthant/joined.proto");
@@ -40,6 +73,7 @@ ConfigSchema::ConfigSchema(std::string_view verb, const Descriptor& own, const D
   copy_fields(own, joined, files);
   if (borrowed != nullptr) copy_fields(*borrowed, joined, files);
   if (common != nullptr) copy_fields(*common, joined, files);
+  if (!nested.empty()) add_base(nested, joined, files);
   for (const std::string& name : files) file.add_dependency(name);
   const auto* built = pool_.BuildFile(file);
   require(built != nullptr,

@@ -17,13 +17,23 @@
 
 namespace orthant {
 
+// A verb whose configuration can be a part of another's.
+struct NestedVerb {
+  std::string name;  // of the group that holds it
+  const google::protobuf::Descriptor* own = nullptr;
+  const google::protobuf::Descriptor* common = nullptr;  // may be null
+};
+
 class ConfigSchema {
  public:
-  // `common` may be null, and so may `borrowed`, the own fields of another verb, which stand between. Throws
-  // Error(kInternal) when names or numbers of them collide.
+  // `common` may be null, and so may `borrowed`, the own fields of another verb, which stand between. Where
+  // there are `nested` verbs, the list of groups `base` (kBaseField) holds their configurations, one group
+  // for each. Throws Error(kInternal) when names or numbers of them collide.
   ConfigSchema(std::string_view verb, const google::protobuf::Descriptor& own,
                const google::protobuf::Descriptor* common,
-               const google::protobuf::Descriptor* borrowed = nullptr);
+               const google::protobuf::Descriptor* borrowed = nullptr,
+               const std::vector<NestedVerb>& nested = {});
+  static constexpr int kBaseField = 51;
 
   [[nodiscard]] const std::string& verb() const { return verb_; }
   [[nodiscard]] const google::protobuf::Descriptor& descriptor() const { return *descriptor_; }

@@ -68,11 +68,19 @@ void remove_dead(const std::string& lock, const std::string& aside, const std::o
 
 }  // namespace
 
-DirectoryLock::DirectoryLock(const std::string& directory) : path_(directory + "/lock") {
-  const std::string claim = fmt::format("{}.{}.{}", path_, host_name(), getpid());
+namespace {
+
+std::string path_in(const std::string& directory) {
+  return directory + "/lock";
+}
+
+// Takes the lock, unless a living job holds it: that one is returned.
+std::optional<Holder> take(const std::string& directory) {
+  const std::string path = path_in(directory);
+  const std::string claim = fmt::format("{}.{}.{}", path, host_name(), getpid());
   write_claim(claim);
   const auto removed = [&] { unlink(claim.c_str()); };
-  while (link(claim.c_str(), path_.c_str()) != 0) {
+  while (link(claim.c_str(), path.c_str()) != 0) {
     const int reason = errno;
     if (reason != EEXIST) {
       removed();
@@ -80,21 +88,53 @@ DirectoryLock::DirectoryLock(const std::string& directory) : path_(directory + "
                                   .why = std::strerror(reason),
                                   .suggestion = "Make it writable, or choose another --out."});
     }
-    const std::optional<Holder> holder = read_holder(path_);
-    if (holder && is_alive(*holder, heartbeat_age(path_, claim))) {
+    const std::optional<Holder> holder = read_holder(path);
+    if (holder && is_alive(*holder, heartbeat_age(path, claim))) {
       removed();
-      throw Error(
-          ExitCode::kConfig,
-          {.problem =
-               fmt::format("run directory '{}' is locked by {}:{}", directory, holder->host, holder->pid),
-           .why = "another job works in it",
-           .suggestion = fmt::format(
-               "Wait for it, or choose another --out; if it is certainly dead, remove '{}'.", path_)});
+      return holder;
     }
-    remove_dead(path_, claim + ".dead", holder);
+    remove_dead(path, claim + ".dead", holder);
   }
   removed();
+  return std::nullopt;
+}
+
+[[noreturn]] void throw_held(const std::string& directory, const Holder& holder) {
+  throw Error(
+      ExitCode::kConfig,
+      {.problem = fmt::format("run directory '{}' is locked by {}:{}", directory, holder.host, holder.pid),
+       .why = "another job works in it",
+       .suggestion =
+           fmt::format("Wait for it, or choose another --out; if it is certainly dead, remove '{}'.",
+                       path_in(directory))});
+}
+
+constexpr std::chrono::milliseconds kPoll{5};
+
+}  // namespace
+
+DirectoryLock::DirectoryLock(Taken, std::string path) : path_(std::move(path)) {
   heartbeat_ = std::jthread([this](const std::stop_token& stop) { beat(stop); });
+}
+
+DirectoryLock::DirectoryLock(const std::string& directory) : path_(path_in(directory)) {
+  if (const std::optional<Holder> holder = take(directory)) throw_held(directory, *holder);
+  heartbeat_ = std::jthread([this](const std::stop_token& stop) { beat(stop); });
+}
+
+std::unique_ptr<DirectoryLock> DirectoryLock::take_if_free(const std::string& directory) {
+  if (take(directory)) return nullptr;
+  return std::unique_ptr<DirectoryLock>(new DirectoryLock(Taken{}, path_in(directory)));
+}
+
+std::unique_ptr<DirectoryLock> DirectoryLock::take_in_turn(const std::string& directory,
+                                                           std::chrono::milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (const std::optional<Holder> holder = take(directory)) {
+    if (std::chrono::steady_clock::now() > end) throw_held(directory, *holder);
+    std::this_thread::sleep_for(kPoll);
+  }
+  return std::unique_ptr<DirectoryLock>(new DirectoryLock(Taken{}, path_in(directory)));
 }
 
 DirectoryLock::~DirectoryLock() {

@@ -24,11 +24,18 @@ class DirectoryLock {
   // Takes directory/lock. Error(kConfig) naming host and pid when a living job holds it, Error(kIo) when the
   // directory cannot be written.
   explicit DirectoryLock(const std::string& directory);
+  // The same, but null when a living job holds it.
+  [[nodiscard]] static std::unique_ptr<DirectoryLock> take_if_free(const std::string& directory);
+  // The same, but waits up to `patience` for a job that holds it.
+  [[nodiscard]] static std::unique_ptr<DirectoryLock> take_in_turn(
+      const std::string& directory, std::chrono::milliseconds patience = std::chrono::seconds(30));
   ~DirectoryLock();  // gives it back
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;
 
  private:
+  struct Taken {};
+  DirectoryLock(Taken, std::string path);
   void beat(const std::stop_token& stop) const;
 
   std::string path_;

@@ -47,9 +47,9 @@ void remove_earlier_run(const std::string& path) {
   for (const std::string& name : names_in(path)) {
     const bool ours = name == kConfigFile || name == kRunFile || name == kResultFile ||
                       name == "metrics.jsonl" || name == "log" || name == "checkpoint" ||
-                      name == "store.json" || name == "dictionary.safetensors" ||
-                      name.starts_with("events.out.tfevents.") || name.starts_with(kShardPrefix) ||
-                      holds_shards(path + "/" + name);
+                      name == "store.json" || name == "dictionary.safetensors" || name == "cells" ||
+                      name == "records" || name.starts_with("events.out.tfevents.") ||
+                      name.starts_with(kShardPrefix) || holds_shards(path + "/" + name);
     if (ours) remove_path(path + "/" + name);
   }
 }
@@ -112,22 +112,23 @@ std::string RunDirectory::checkpoint_folder() const {
 }
 
 std::unique_ptr<RunDirectory> RunDirectory::open(const std::string& path, const Config& config,
-                                                 const RunFacts& facts, bool fresh, ControlGroup& group,
+                                                 const RunFacts& facts, RunAccess access, ControlGroup& group,
                                                  Log& log) {
   std::unique_ptr<RunDirectory> run(new RunDirectory(path, group, log));
+  run->is_shared_ = access.is_shared;
   agree(group, "open the run directory", [&] {
-    if (group.rank() == 0) run->claim(config, facts, fresh);
+    if (group.rank() == 0) run->claim(config, facts, access);
   });
   const std::vector<std::string> hosts = gather_hosts(group);
   const std::vector<std::string> devices = group.gather_all(facts.device);
   agree(group, "write the run directory", [&] {
-    if (group.rank() == 0 && !run->result_) {
-      json::object& attempt = run->attempt();
-      run->run_["hosts"] = attempt["hosts"] = texts_json(hosts);
-      run->run_["devices"] = texts_json(devices);
-      run->run_["world"] = group.size();
-      run->write_run_json();
-    }
+    if (group.rank() != 0) return;
+    if (run->result_) return;
+    run->change([&](json::object& fields, json::object& attempt) {
+      fields["hosts"] = attempt["hosts"] = texts_json(hosts);
+      fields["devices"] = texts_json(devices);
+      fields["world"] = group.size();
+    });
   });
   group.broadcast(run->result_text_, 0);
   if (!run->result_text_.empty()) {
@@ -142,12 +143,14 @@ std::unique_ptr<RunDirectory> RunDirectory::open(const std::string& path, const 
   return run;
 }
 
-void RunDirectory::claim(const Config& config, const RunFacts& facts, bool fresh) {
+void RunDirectory::claim(const Config& config, const RunFacts& facts, RunAccess access) {
   make_directory(path_);
-  lock_.emplace(path_);
-  if (fresh) remove_earlier_run(path_);
+  if (is_shared_) lock_ = DirectoryLock::take_in_turn(path_);
+  if (!is_shared_ && !access.is_held) lock_ = std::make_unique<DirectoryLock>(path_);
+  if (access.fresh) remove_earlier_run(path_);
   if (fs::exists(file(kRunFile))) run_ = read_json(file(kRunFile)).as_object();
   if (fs::exists(file(kConfigFile)) && !never_began(run_)) compare_with_stored(config);
+  if (result_ && is_shared_) lock_.reset();
   if (result_) return;
   replace_file(file(kConfigFile), fmt::format("# orthant {} --config={}\n{}", config.schema().verb(),
                                               file(kConfigFile), config.text()));
@@ -164,12 +167,16 @@ void RunDirectory::claim(const Config& config, const RunFacts& facts, bool fresh
   if (!is_continued_) run_["begun"] = utc_now();
   run_["ended"] = nullptr;
   run_["exit"] = nullptr;
-  has_attempt_ = true;
   json::array& attempts = is_continued_ ? run_["attempts"].as_array() : run_["attempts"].emplace_array();
-  if (is_continued_ && attempts.back().as_object()["end"].is_null())
+  // Of a shared directory another job may be at work.
+  if (is_continued_ && !is_shared_ && attempts.back().as_object()["end"].is_null())
     attempts.back().as_object()["end"] = "killed";
+  attempt_ = static_cast<int64_t>(attempts.size());
   attempts.push_back(json::object{
       {"mesh", mesh_json(facts)}, {"begun", utc_now()}, {"end", nullptr}, {"git_hash", facts.git_hash}});
+  if (!is_shared_) return;
+  write_run_json();
+  lock_.reset();
 }
 
 void RunDirectory::compare_with_stored(const Config& config) {
@@ -199,8 +206,14 @@ void RunDirectory::compare_with_stored(const Config& config) {
   }
 }
 
-json::object& RunDirectory::attempt() {
-  return run_["attempts"].as_array().back().as_object();
+void RunDirectory::change(const std::function<void(json::object& run, json::object& attempt)>& by) {
+  std::unique_ptr<DirectoryLock> turn;
+  if (is_shared_) {
+    turn = DirectoryLock::take_in_turn(path_);
+    run_ = read_json(file(kRunFile)).as_object();
+  }
+  by(run_, run_["attempts"].as_array()[static_cast<size_t>(attempt_)].as_object());
+  write_run_json();
 }
 
 void RunDirectory::write_run_json() const {
@@ -209,14 +222,12 @@ void RunDirectory::write_run_json() const {
 
 void RunDirectory::begin_attempt(std::string_view unit, int64_t start) {
   if (group_.rank() != 0) return;
-  attempt()[fmt::format("start_{}", unit)] = start;
-  write_run_json();
+  change([&](json::object&, json::object& attempt) { attempt[fmt::format("start_{}", unit)] = start; });
 }
 
 void RunDirectory::record(std::string_view name, const json::value& value) {
   if (group_.rank() != 0) return;
-  run_[name] = value;
-  write_run_json();
+  change([&](json::object& run, json::object&) { run[name] = value; });
 }
 
 void RunDirectory::finish(const json::value& result) {
@@ -227,14 +238,16 @@ void RunDirectory::finish(const json::value& result) {
 }
 
 void RunDirectory::end(ExitCode code, std::string_view reason) noexcept {
-  if (group_.rank() != 0 || !lock_) return;
+  if (group_.rank() != 0) return;
   try {
-    if (has_attempt_) {
-      attempt()["end"] = end_name(code);
-      attempt()["ended"] = run_["ended"] = utc_now();
-      run_["exit"] = json::object{{"code", static_cast<int>(code)}, {"reason", reason}};
-      write_run_json();
+    if (attempt_ >= 0) {
+      change([&](json::object& run, json::object& attempt) {
+        attempt["end"] = end_name(code);
+        attempt["ended"] = run["ended"] = utc_now();
+        run["exit"] = json::object{{"code", static_cast<int>(code)}, {"reason", reason}};
+      });
     }
+    attempt_ = -1;
   } catch (const std::exception& problem) {
     log_.warning("cannot record the end of the run ({})", problem.what());
   }

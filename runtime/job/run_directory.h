@@ -1,12 +1,14 @@
 // The run directory of a job: one job at a time, continued by repeating the command, finished once.
 //
 // config.textproto, run.json, metrics.jsonl, events.out.tfevents.*, result.json, log/, checkpoint/. All files
-// appear by rename; result.json last. Rank 0 writes; the lock is held by rank 0 while the object lives. One
-// thread.
+// appear by rename; result.json last. Rank 0 writes; the lock is held by rank 0 while the object lives. A
+// directory that jobs share (a sweep's) is locked only while run.json is written, and lists the attempts of
+// all of them. One thread.
 #pragma once
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,14 +35,20 @@ struct RunFacts {
   int mesh_dictionary = 1;
 };
 
+// How a job holds its run directory.
+struct RunAccess {
+  bool fresh = false;      // removes what an earlier attempt left
+  bool is_shared = false;  // jobs work in it at the same time
+  bool is_held = false;    // the caller of rank 0 holds the lock, for longer
+};
+
 class RunDirectory {
  public:
   // Collective. Creates `path` or continues what is there. Error(kConfig) when another job holds it (naming
   // host and pid) or its configuration differs (naming the fields) from that of an attempt that began or was
-  // killed; `fresh` removes what an earlier attempt left. Opens this rank's log file. `group` and `log`
-  // outlive the object.
+  // killed. Opens this rank's log file. `group` and `log` outlive the object.
   [[nodiscard]] static std::unique_ptr<RunDirectory> open(const std::string& path, const Config& config,
-                                                          const RunFacts& facts, bool fresh,
+                                                          const RunFacts& facts, RunAccess access,
                                                           ControlGroup& group, Log& log);
   ~RunDirectory();
 
@@ -66,20 +74,22 @@ class RunDirectory {
 
  private:
   RunDirectory(std::string path, ControlGroup& group, Log& log);
-  void claim(const Config& config, const RunFacts& facts, bool fresh);
+  void claim(const Config& config, const RunFacts& facts, RunAccess access);
   void compare_with_stored(const Config& config);
   void write_run_json() const;
-  [[nodiscard]] boost::json::object& attempt();
+  // Rank 0: changes run.json, as it is by then where jobs share it.
+  void change(const std::function<void(boost::json::object& run, boost::json::object& attempt)>& by);
 
   std::string path_;
   ControlGroup& group_;
   Log& log_;
-  std::optional<DirectoryLock> lock_;  // rank 0
-  boost::json::object run_;            // rank 0: run.json
+  bool is_shared_ = false;
+  std::unique_ptr<DirectoryLock> lock_;  // rank 0; null in between where jobs share
+  boost::json::object run_;              // rank 0: run.json
   std::optional<boost::json::value> result_;
   std::string result_text_;
   bool is_continued_ = false;
-  bool has_attempt_ = false;  // rank 0: the last attempt of run.json is this one
+  int64_t attempt_ = -1;  // rank 0: place of this one among the attempts of run.json; -1: none yet
 };
 
 }  // namespace orthant

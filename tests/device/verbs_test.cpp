@@ -52,7 +52,7 @@ class VerbsOnDevice : public testing::DeviceTest {
     std::unique_ptr<RunDirectory> directory;
     if (invocation.common.has_out()) {
       directory =
-          RunDirectory::open(invocation.common.out(), invocation.config, {}, false, *world.control, log);
+          RunDirectory::open(invocation.common.out(), invocation.config, {}, {}, *world.control, log);
       invocation.run = directory.get();
     }
     EXPECT_TRUE(request.verb->runs_on_cuda);

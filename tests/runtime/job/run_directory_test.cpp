@@ -26,7 +26,7 @@ class RunDirectoryTest : public ::testing::Test {
     const auto schema =
         std::make_shared<const ConfigSchema>("train", *launch::Train::descriptor(), Common::descriptor());
     const Config config = make_config(schema, parse_arguments(*schema, flags), {});
-    return RunDirectory::open(out_, config, RunFacts{}, fresh, *world_.control, log_);
+    return RunDirectory::open(out_, config, RunFacts{}, {.fresh = fresh}, *world_.control, log_);
   }
   std::string refusal(const std::vector<std::string>& flags) {
     try {
@@ -154,7 +154,7 @@ TEST_F(RunDirectoryTest, RanksShareOneDirectory) {
     const auto schema =
         std::make_shared<const ConfigSchema>("train", *launch::Train::descriptor(), Common::descriptor());
     const Config config = make_config(schema, {}, {});
-    const auto run = RunDirectory::open(out_, config, RunFacts{}, false, *world.control, log);
+    const auto run = RunDirectory::open(out_, config, RunFacts{}, {}, *world.control, log);
     run->finish({{"x", 1}});
     run->end(ExitCode::kDone, "finished");
   });
