@@ -25,7 +25,9 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::milliseconds kPoll{100};
+// Between looks at cells that others work on: longer and longer.
+constexpr std::chrono::milliseconds kFirstPause{50};
+constexpr std::chrono::milliseconds kLongestPause{1000};
 
 // How far the whole grid is, and when it will be done if all goes on as it did.
 class GridProgress {
@@ -78,7 +80,10 @@ class Group {
         groups_(std::max(1, sweep.world.size() / cells.group_size)),
         progress_(sweep, records, static_cast<int64_t>(cells.cells.size())),
         schedule_(sweep.common.checkpoint(), sweep.common.stop_before()) {
-    for (size_t i = 0; i < cells.cells.size(); ++i) place_[cells.cells[i].key] = i;
+    for (size_t i = 0; i < cells.cells.size(); ++i) {
+      place_[cells.cells[i].key] = i;
+      open_.push_back(&cells.cells[i]);
+    }
   }
 
   ExitCode work() {
@@ -88,9 +93,11 @@ class Group {
       if (claimed.empty() && is_finished_) return ExitCode::kDone;
       if (claimed.empty()) {
         progress_.show(0.0, 0);
-        std::this_thread::sleep_for(kPoll);
+        std::this_thread::sleep_for(pause_);
+        pause_ = std::min(2 * pause_, kLongestPause);
         continue;
       }
+      pause_ = kFirstPause;
       run(claimed);
       locks_.clear();
     }
@@ -117,13 +124,10 @@ class Group {
   std::string claim_text() {
     is_stopped_ |= stop_requested() || schedule_.stop_due();
     if (is_stopped_) return "stop";
-    std::vector<const SweepCell*> open;
-    for (const SweepCell& cell : cells_.cells) {
-      if (!records_.has(cell.key)) open.push_back(&cell);
-    }
-    if (open.empty()) return "finished";
+    std::erase_if(open_, [&](const SweepCell* cell) { return records_.has(cell->key); });
+    if (open_.empty()) return "finished";
     std::string text;
-    for (const SweepCell* cell : take(open)) text += cell->key + " ";
+    for (const SweepCell* cell : take(open_)) text += cell->key + " ";
     return text;
   }
 
@@ -218,6 +222,8 @@ class Group {
   GridProgress progress_;
   CheckpointSchedule schedule_;
   std::map<std::string, size_t> place_;
+  std::vector<const SweepCell*> open_;  // without a record when it was looked last
+  std::chrono::milliseconds pause_ = kFirstPause;
   std::vector<std::unique_ptr<DirectoryLock>> locks_;  // first rank of the group: of the cells at work
   bool is_stopped_ = false;
   bool is_finished_ = false;
@@ -228,7 +234,7 @@ ExitCode wait_for_records(const SweepCells& cells, const CellRecords& records) {
   const auto is_missing = [&](const SweepCell& cell) { return !records.has(cell.key); };
   while (std::any_of(cells.cells.begin(), cells.cells.end(), is_missing)) {
     if (stop_requested()) return ExitCode::kStopped;
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kLongestPause);
   }
   return ExitCode::kDone;
 }
