@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "launch/config.pb.h"
 #include "runtime/comm/world.h"
@@ -27,6 +28,12 @@ class RunDirectoryTest : public ::testing::Test {
         std::make_shared<const ConfigSchema>("train", *launch::Train::descriptor(), Common::descriptor());
     const Config config = make_config(schema, parse_arguments(*schema, flags), {});
     return RunDirectory::open(out_, config, RunFacts{}, {.fresh = fresh}, *world_.control, log_);
+  }
+  std::unique_ptr<RunDirectory> open_shared() {
+    const auto schema =
+        std::make_shared<const ConfigSchema>("train", *launch::Train::descriptor(), Common::descriptor());
+    return RunDirectory::open(out_, make_config(schema, {}, {}), RunFacts{}, {.is_shared = true},
+                              *world_.control, log_);
   }
   std::string refusal(const std::vector<std::string>& flags) {
     try {
@@ -122,6 +129,51 @@ TEST_F(RunDirectoryTest, ASecondJobIsRefusedNamingTheFirst) {
   const auto first = open();
   const std::string message = refusal({});
   EXPECT_NE(message.find(host_name() + ":" + std::to_string(getpid())), std::string::npos) << message;
+  EXPECT_TRUE(std::filesystem::exists(out_ + "/lock"));
+}
+
+TEST_F(RunDirectoryTest, JobsThatShareItAreAllListed) {
+  const auto first = open_shared();
+  const auto second = open_shared();
+  EXPECT_FALSE(std::filesystem::exists(out_ + "/lock"));
+  second->begin_attempt("cell", 3);
+  first->begin_attempt("cell", 0);
+  first->record("note", "of the first");
+  first->finish({{"cells", 4}});
+  first->end(ExitCode::kDone, "finished");
+  EXPECT_TRUE(run_json().at("attempts").at(1).at("end").is_null()) << "the second is at work";
+  second->finish({{"cells", 4}});
+  second->end(ExitCode::kStopped, "stopped on request");
+  const json::object run = run_json();
+  EXPECT_EQ(run.at("attempts").at(0).at("start_cell"), 0);
+  EXPECT_EQ(run.at("attempts").at(0).at("end").as_string(), "done");
+  EXPECT_EQ(run.at("attempts").at(1).at("start_cell"), 3);
+  EXPECT_EQ(run.at("attempts").at(1).at("end").as_string(), "stopped");
+  EXPECT_EQ(run.at("note").as_string(), "of the first");
+  EXPECT_TRUE(open_shared()->result().has_value());
+}
+
+TEST_F(RunDirectoryTest, ALockIsTakenWhenItIsFreeAndNotBefore) {
+  std::filesystem::create_directory(out_);
+  auto held = DirectoryLock::take_if_free(out_);
+  ASSERT_NE(held, nullptr);
+  EXPECT_EQ(DirectoryLock::take_if_free(out_), nullptr);
+  EXPECT_THROW((void)DirectoryLock::take_in_turn(out_, std::chrono::milliseconds(20)), Error);
+  std::jthread leaves([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    held.reset();
+  });
+  EXPECT_NE(DirectoryLock::take_in_turn(out_), nullptr);
+}
+
+TEST_F(RunDirectoryTest, ACallerMayHoldTheLockForLonger) {
+  std::filesystem::create_directory(out_);
+  const auto held = DirectoryLock::take_if_free(out_);
+  const auto schema =
+      std::make_shared<const ConfigSchema>("train", *launch::Train::descriptor(), Common::descriptor());
+  const auto run = RunDirectory::open(out_, make_config(schema, {}, {}), RunFacts{}, {.is_held = true},
+                                      *world_.control, log_);
+  run->end(ExitCode::kDone, "finished");
   EXPECT_TRUE(std::filesystem::exists(out_ + "/lock"));
 }
 
