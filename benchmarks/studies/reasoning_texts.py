@@ -8,6 +8,8 @@ import pathlib
 import re
 import sys
 
+SCORED = 660  # solutions, about 62 thousand tokens
+
 
 def solutions(path):
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -27,7 +29,7 @@ def main():
         paragraphs += [line.strip() for line in lines if line.strip() and not line.strip().startswith("=")]
     (out / "wikitext.txt").write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
     write_jsonl(out / "gsm8k.jsonl", solutions(data / "gsm8k" / "train.jsonl"))
-    scored = list(solutions(data / "gsm8k" / "test.jsonl"))
+    scored = list(solutions(data / "gsm8k" / "test.jsonl"))[:SCORED]
     write_jsonl(out / "solutions.jsonl", scored)
     for fold in range(folds):
         write_jsonl(out / f"fold-{fold}.jsonl", scored[fold::folds])
