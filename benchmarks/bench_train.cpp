@@ -22,6 +22,7 @@
 #include "benchmarks/device_peak.h"
 #include "benchmarks/reference_step.h"
 #include "benchmarks/train_flags.h"
+#include "kernels/dense/reduce_parts.h"
 #include "kernels/isa/isa.h"
 #include "launch/version.h"
 #include "runtime/comm/device_choice.h"
@@ -261,7 +262,7 @@ int bench(TrainFlags flags, World world, MpiSession& session) {
   if (flags.predict_only) return print_prediction(flags, world);
   if (flags.shape.threads == 0) omp_set_num_threads(std::max(1, omp_get_max_threads() / world.local_size));
   const Device device = choose_device(flags.device, world.local_rank, *world.control);
-  session.use_device(world, device);
+  session.use_device(world, device, kernels::cuda::reduce_parts);
   const MeshShape mesh = resolve_mesh(flags.mesh, world.size());
   Memory memory;
   Memory there(device);

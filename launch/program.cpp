@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 
+#include "kernels/dense/reduce_parts.h"
 #include "launch/command_line.h"
 #include "launch/config.pb.h"
 #include "launch/help.h"
@@ -117,7 +118,7 @@ ExitCode run_verb(Request& request, MpiSession& session, World& world,
     print_dry_run(invocation);
     return ExitCode::kDone;
   }
-  session.use_device(world, invocation.device);
+  session.use_device(world, invocation.device, kernels::cuda::reduce_parts);
   // The run directory in a file of the planned verb is that verb's, not the plan's.
   const bool has_out =
       common.has_out() && (verb.borrowed == nullptr || request.config->is_set_by_flag("out"));

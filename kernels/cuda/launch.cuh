@@ -32,7 +32,10 @@ void launch(void (*kernel)(Parameters...), LaunchShape shape, Stream& stream,
   // A block has 48 KiB without asking; the rest is for what block_shared() takes.
   constexpr int64_t kSharedWithoutAsking = 32 << 10;
   if (shape.blocks == 0) return;
-  ::orthant::cuda::check(cudaSetDevice(stream.device().index), "choosing a device");
+  // A stream of the CPU is the legacy one of the device that the thread has chosen.
+  if (stream.device().kind == DeviceKind::kCuda) {
+    ::orthant::cuda::check(cudaSetDevice(stream.device().index), "choosing a device");
+  }
   if (shape.shared_bytes > kSharedWithoutAsking) {
     ::orthant::cuda::check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,

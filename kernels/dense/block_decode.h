@@ -6,19 +6,13 @@
 #include <string.h>
 
 #include "kernels/scalar.h"
+#include "runtime/core/half.h"
 
 namespace orthant::kernels {
 
 // The half-precision number at an address.
 ORTHANT_HOST_DEVICE inline float half_at(const uint8_t* at) {
-  const uint32_t bits = at[0] | static_cast<uint32_t>(at[1]) << 8;
-  const uint32_t sign = (bits & 0x8000u) << 16;
-  const uint32_t exponent = (bits >> 10) & 0x1fu;
-  const uint32_t mantissa = bits & 0x3ffu;
-  if (exponent == 31) return float_of(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent > 0) return float_of(sign | ((exponent + 112u) << 23) | (mantissa << 13));
-  const float magnitude = static_cast<float>(mantissa) * 5.9604644775390625e-8f;
-  return sign != 0 ? -magnitude : magnitude;
+  return f32_of_half(static_cast<uint16_t>(at[0] | at[1] << 8));
 }
 
 ORTHANT_HOST_DEVICE inline void decode_f32(const uint8_t* block, float* into) {

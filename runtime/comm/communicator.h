@@ -10,17 +10,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
 
+#include "runtime/core/combine.h"
 #include "runtime/core/dtype.h"
 #include "runtime/device/stream.h"
 #include "runtime/device/tensor.h"
 
 namespace orthant {
-
-enum class ReduceOp { kSum, kMin, kMax, kBitOr };  // kBitOr: integers only
 
 // Bytes this rank has sent to other ranks so far, by operation: what the formulas of the plan are checked
 // against. Whatever the transport, payload is counted as if it went straight from its owner to each rank that
@@ -36,6 +36,12 @@ struct Traffic {
     return all_reduce + reduce_scatter + all_gather + broadcast + all_to_all + shift;
   }
 };
+
+// What combines parts on memory of a device in their order, with the bits of reduce_in_order()
+// (runtime/core/reduce.h), in the order of `stream`. It is given to communicators, because kernels lie above
+// this room: kernels/dense/reduce_parts.h.
+using ReduceOnDevice = std::function<void(std::span<const void* const> parts, void* into, int64_t elements,
+                                          Dtype dtype, ReduceOp op, Stream& stream)>;
 
 class Communicator {
  public:

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "runtime/comm/mpi_planes.h"
-#include "runtime/comm/reduce.h"
 #include "runtime/comm/sent_bytes.h"
 #include "runtime/core/error.h"
+#include "runtime/core/reduce.h"
 #include "runtime/core/share.h"
 #include "runtime/device/buffer.h"
 

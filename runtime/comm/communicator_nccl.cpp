@@ -29,7 +29,8 @@ int64_t sum_before(std::span<const int64_t> counts, int rank) {
 // The operation that is being issued and the stream it goes to.
 struct Step {
   Watchdog::Watch& watch;
-  void* stream;
+  Stream& order;
+  void* stream = order.native();
 };
 
 // What a rank gives to rank + d and takes from rank - d, for one distance d.
@@ -144,7 +145,7 @@ void NcclCommunicator::exchange(const Step& step) {
 void NcclCommunicator::all_reduce(void* data, int64_t elements, Dtype dtype, ReduceOp op, Stream& stream) {
   Watchdog::Watch watch = link_->begin("all_reduce", dtype, elements);
   if (elements == 0) return;
-  const Step step{watch, stream.native()};
+  const Step step{watch, stream};
   const int64_t bytes = elements * bytes_of(dtype);
   traffic_.all_reduce += all_reduce_sent_bytes(elements, bytes_of(dtype), size(), rank());
   if (is_host(data)) {
@@ -183,7 +184,7 @@ void NcclCommunicator::reduce_all_small(const Step& step, std::byte* data, int64
     return api().all_gather(data, all, static_cast<size_t>(bytes), comm, step.stream);
   });
   for (int r = 0; r < size(); ++r) part(r) = all + r * bytes;
-  api().reduce_in_order(parts_, data, elements, dtype, op, step.stream);
+  api().reduce_in_order(parts_, data, elements, dtype, op, step.order);
 }
 
 // Rank r reduces share r of the elements and sends the result to all.
@@ -202,7 +203,7 @@ void NcclCommunicator::reduce_all_by_slices(const Step& step, std::byte* data, i
   }
   exchange(step);
   if (own.count > 0) {
-    api().reduce_in_order(parts_, data + own.first * width, own.count, dtype, op, step.stream);
+    api().reduce_in_order(parts_, data + own.first * width, own.count, dtype, op, step.order);
   }
   bytes_of_rank_.clear();
   for (int r = 0; r < size(); ++r) bytes_of_rank_.push_back(share(r).count * width);
@@ -213,7 +214,7 @@ void NcclCommunicator::reduce_scatter(const void* send, void* receive, int64_t e
                                       ReduceOp op, Stream& stream) {
   Watchdog::Watch watch = link_->begin("reduce_scatter", dtype, elements);
   if (elements == 0) return;
-  const Step step{watch, stream.native()};
+  const Step step{watch, stream};
   const int64_t bytes = elements * bytes_of(dtype);
   traffic_.reduce_scatter += to_each_other_sent_bytes(elements, bytes_of(dtype), size());
   if (is_host(receive)) {
@@ -253,7 +254,7 @@ void NcclCommunicator::reduce_own_slice(const Step& step, const std::byte* send,
       part(peer(size() - d)) = place;
     }
     exchange(step);
-    api().reduce_in_order(parts_, receive + first * width, count, dtype, op, step.stream);
+    api().reduce_in_order(parts_, receive + first * width, count, dtype, op, step.order);
   }
 }
 
@@ -261,7 +262,7 @@ void NcclCommunicator::all_gather(const void* send, void* receive, int64_t eleme
                                   Stream& stream) {
   Watchdog::Watch watch = link_->begin("all_gather", dtype, elements);
   if (elements == 0) return;
-  const Step step{watch, stream.native()};
+  const Step step{watch, stream};
   const int64_t bytes = elements * bytes_of(dtype);
   traffic_.all_gather += to_each_other_sent_bytes(elements, bytes_of(dtype), size());
   bytes_of_rank_.assign(static_cast<size_t>(size()), bytes);
@@ -283,7 +284,7 @@ void NcclCommunicator::all_gather_uneven(const void* send, void* receive, std::s
   const int64_t own = counts[static_cast<size_t>(rank())];
   Watchdog::Watch watch = link_->begin("all_gather_uneven", dtype, total);
   if (total == 0) return;
-  const Step step{watch, stream.native()};
+  const Step step{watch, stream};
   traffic_.all_gather += to_each_other_sent_bytes(own, width, size());
   bytes_of_rank_.clear();
   for (const int64_t count : counts) bytes_of_rank_.push_back(count * width);
@@ -320,7 +321,7 @@ void NcclCommunicator::broadcast(void* data, int64_t elements, Dtype dtype, int 
   require(root >= 0 && root < size(), "the root is a rank");
   Watchdog::Watch watch = link_->begin("broadcast", dtype, elements);
   if (elements == 0) return;
-  const Step step{watch, stream.native()};
+  const Step step{watch, stream};
   const int64_t bytes = elements * bytes_of(dtype);
   if (rank() == root) traffic_.broadcast += to_each_other_sent_bytes(elements, bytes_of(dtype), size());
   const bool staged = is_host(data);
@@ -346,7 +347,7 @@ void NcclCommunicator::all_to_all(const void* send, std::span<const int64_t> sen
   const int64_t received = sum_before(receive_counts, size()) * width;
   Watchdog::Watch watch = link_->begin("all_to_all", dtype, sent / width);
   if (sent + received == 0) return;
-  const Step step{watch, stream.native()};
+  const Step step{watch, stream};
   traffic_.all_to_all += sent - own_bytes;
 
   const bool staged = is_host(received > 0 ? receive : send);
@@ -372,7 +373,7 @@ void NcclCommunicator::shift(const void* send, void* receive, int64_t elements, 
                              Stream& stream) {
   Watchdog::Watch watch = link_->begin("shift", dtype, elements);
   if (elements == 0) return;
-  const Step step{watch, stream.native()};
+  const Step step{watch, stream};
   const int64_t bytes = elements * bytes_of(dtype);
   const int steps = (distance % size() + size()) % size();
   if (steps != 0) traffic_.shift += bytes;

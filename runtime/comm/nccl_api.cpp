@@ -3,9 +3,9 @@
 #include <cuda_runtime_api.h>
 
 #include <cstring>
+#include <utility>
 
 #include "runtime/comm/nccl_library.h"
-#include "runtime/comm/reduce_cuda.h"
 #include "runtime/core/error.h"
 #include "runtime/device/cuda_check.h"
 #include "runtime/device/cuda_devices.h"
@@ -174,22 +174,17 @@ void add_device(NcclApi& api) {
   api.destroy_event = cuda::destroy_event;
   api.record_event = cuda::record_event;
   api.event_done = cuda::is_event_done;
-  api.reduce_in_order = cuda::reduce_in_order;
-}
-
-NcclApi make_api() {
-  NcclApi api;
-  add_lifecycle(api);
-  add_operations(api);
-  add_device(api);
-  return api;
 }
 
 }  // namespace
 
-const NcclApi& nccl_api() {
+NcclApi nccl_api(ReduceOnDevice reduce) {
   (void)nccl_library();  // or the table would be one of calls that throw
-  static const NcclApi api = make_api();
+  NcclApi api;
+  add_lifecycle(api);
+  add_operations(api);
+  add_device(api);
+  api.reduce_in_order = std::move(reduce);
   return api;
 }
 

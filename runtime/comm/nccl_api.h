@@ -1,4 +1,5 @@
-// Every call to NCCL and CUDA that the NCCL communicator makes, as a table that is given to it.
+// Every call to NCCL, to CUDA and to kernels that the NCCL communicator makes, as a table that is given to
+// it.
 //
 // The program uses the libraries' own functions (nccl_api.cpp, the only file that knows nccl.h; no_nccl.cpp
 // in a build without them). Tests give functions of their own, so that all above the table is proved without
@@ -10,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
 
 #include "runtime/comm/communicator.h"
@@ -85,13 +85,11 @@ struct NcclApi {
   std::function<void(void* event)> destroy_event;  // never throws
   std::function<void(void* event, void* stream)> record_event;
   std::function<bool(void* event)> event_done;
-  // reduce_in_order() of runtime/comm/reduce.h, on memory of the device.
-  std::function<void(std::span<const void* const> parts, void* into, int64_t elements, Dtype dtype,
-                     ReduceOp op, void* stream)>
-      reduce_in_order;
+  ReduceOnDevice reduce_in_order;
 };
 
-// The libraries' own functions. Throws Error(kDevice) in a build without NCCL.
-[[nodiscard]] const NcclApi& nccl_api();
+// The libraries' own functions, and `reduce`, where anything will be reduced. Throws Error(kDevice) in a
+// build without NCCL.
+[[nodiscard]] NcclApi nccl_api(ReduceOnDevice reduce = {});
 
 }  // namespace orthant

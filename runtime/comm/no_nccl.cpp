@@ -3,7 +3,7 @@
 
 namespace orthant {
 
-const NcclApi& nccl_api() {
+NcclApi nccl_api(ReduceOnDevice) {
   throw Error(ExitCode::kDevice,
               {.problem = "NCCL is not configured",
                .why = "this build has no NCCL part, so ranks cannot be GPUs",

@@ -85,6 +85,7 @@ struct MpiSession::State {
   }
 
   Watchdog watchdog;
+  NcclApi nccl;  // of a world of GPUs
   MPI_Comm ending = MPI_COMM_NULL;
   int rank = 0;
   int size = 1;
@@ -111,7 +112,7 @@ World MpiSession::world() {
   return world;
 }
 
-void MpiSession::use_device(World& world, Device device) {
+void MpiSession::use_device(World& world, Device device, const ReduceOnDevice& reduce) {
   if (device.kind == world.data->device().kind) return;
   world.data->close();
   if (world.size() == 1) {
@@ -124,7 +125,8 @@ void MpiSession::use_device(World& world, Device device) {
     check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, group, &arrived, MPI_STATUS_IGNORE), "MPI_Iprobe");
   };
   agree(*world.control, "prepare NCCL", [&] {
-    own.api = &nccl_api();
+    state_->nccl = nccl_api(reduce);
+    own.api = &state_->nccl;
     prepare_nccl_environment(world.control->rank());
   });
   world.data = start_nccl(own, *world.control);

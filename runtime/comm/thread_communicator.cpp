@@ -3,10 +3,10 @@
 #include <cstring>
 #include <utility>
 
-#include "runtime/comm/reduce.h"
 #include "runtime/comm/sent_bytes.h"
 #include "runtime/comm/thread_group.h"
 #include "runtime/core/error.h"
+#include "runtime/core/reduce.h"
 #include "runtime/core/share.h"
 
 namespace orthant {

@@ -43,10 +43,10 @@ class MpiSession {
   [[nodiscard]] bool started() const { return state_ != nullptr; }
 
   // Collective, before groups are split off. From now on `world.data` moves what lies on `device`, which is
-  // of one kind on all ranks (device_choice.h): over NCCL where several ranks are GPUs. The control group
-  // stays MPI. Errors: kDevice (a build without NCCL, or CUDA failed), kConfig (ranks do not fit each other),
-  // kPeer.
-  void use_device(World& world, Device device);
+  // of one kind on all ranks (device_choice.h): over NCCL where several ranks are GPUs, whose memory `reduce`
+  // reduces where NCCL cannot. The control group stays MPI. Errors: kDevice (a build without NCCL, or CUDA
+  // failed), kConfig (ranks do not fit each other), kPeer.
+  void use_device(World& world, Device device, const ReduceOnDevice& reduce);
 
   // Collective. The end of every rank's work: agrees on the exit code of the job, that of the lowest rank
   // with a code other than 0, prints that rank's `message` (unless empty) on standard error and returns the

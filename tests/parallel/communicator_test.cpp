@@ -1,5 +1,6 @@
 #include "runtime/comm/communicator.h"
 
+#include "kernels/dense/reduce_parts.h"
 #include "runtime/comm/environment_nccl.h"
 #include "runtime/comm/start_nccl.h"
 #include "tests/parallel/communicator_contract.h"
@@ -23,7 +24,8 @@ void run_on_gpus(const std::function<void(World&)>& body) {
   prepare_nccl_environment(world().rank());
   Watchdog watchdog(world().rank(), {}, OnDeadline::kExit);
   const int gpu = world().local_rank % cuda_device_count();
-  const NcclRank own{.api = &nccl_api(), .watchdog = &watchdog, .device = gpu};
+  const NcclApi api = nccl_api(kernels::cuda::reduce_parts);
+  const NcclRank own{.api = &api, .watchdog = &watchdog, .device = gpu};
   auto over_mpi = std::exchange(world().data, start_nccl(own, *world().control));
   body(world());
   world().data->close();

@@ -63,7 +63,7 @@ int end_as(const std::string& mode, World world, const std::string& folder) {
 int use_gpus(Deadlines deadlines) {
   MpiSession session(deadlines);
   return run_ranks(session, [&](World world) {
-    session.use_device(world, {DeviceKind::kCuda, 0});
+    session.use_device(world, {DeviceKind::kCuda, 0}, {});
     return sum_with(world);
   });
 }

@@ -24,7 +24,7 @@
 #include <vector>
 
 #include "runtime/comm/nccl_api.h"
-#include "runtime/comm/reduce.h"
+#include "runtime/core/reduce.h"
 
 namespace orthant::testing {
 
@@ -559,7 +559,7 @@ inline void NcclDouble::add_device(NcclApi& api, int rank) {
     return stream(each.rank).done >= each.ticket;
   };
   api.reduce_in_order = [this, rank](std::span<const void* const> parts, void* into, int64_t elements,
-                                     Dtype dtype, ReduceOp op, void*) {
+                                     Dtype dtype, ReduceOp op, ::orthant::Stream&) {
     {
       const Lock lock(mutex_);
       put(rank, [=, all = std::vector<const void*>(parts.begin(), parts.end())] {

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/dense/reduce_parts.h"
 #include "runtime/comm/environment_nccl.h"
 #include "runtime/comm/start_nccl.h"
 #include "runtime/core/failure.h"
@@ -188,7 +189,8 @@ int run(const std::string& mode) {
   const int rank = number("ORTHANT_RANK"), size = number("ORTHANT_WORLD");
   const Device device = device_from_name("cuda", ranks_share_gpus() ? 0 : rank);
   Watchdog watchdog(rank, {.startup = kStartDeadline, .collective = kCollectiveDeadline}, OnDeadline::kExit);
-  const NcclRank own{.api = &nccl_api(), .watchdog = &watchdog, .device = device.index};
+  const NcclApi api = nccl_api(kernels::cuda::reduce_parts);
+  const NcclRank own{.api = &api, .watchdog = &watchdog, .device = device.index};
   prepare_nccl_environment(rank);
   const auto group = start_nccl_by_file(own, std::getenv("ORTHANT_NCCL_ID"), rank, size, kStartDeadline);
   Rank self(*group);

@@ -6,8 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "runtime/comm/communicator.h"
-#include "runtime/core/dtype.h"
+#include "runtime/core/combine.h"
 
 namespace orthant {
 

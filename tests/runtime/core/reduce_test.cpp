@@ -1,4 +1,4 @@
-#include "runtime/comm/reduce.h"
+#include "runtime/core/reduce.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <limits>
 #include <vector>
-
-#include "runtime/core/error.h"
 
 namespace orthant {
 namespace {
