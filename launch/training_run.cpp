@@ -99,6 +99,7 @@ class TrainingWatch {
   void begin(int64_t first_step) {
     begun_ = stopwatch_->seconds();
     first_step_ = first_step;
+    sent_at_start_ = sent_bytes_ = trainer_->sent_bytes();
     if (invocation_->run == nullptr) return;
     invocation_->run->begin_attempt("step", first_step);
     metrics_ =
@@ -116,6 +117,10 @@ class TrainingWatch {
     const double speed_of_light = has_peak ? necessary_flop(*trainer_) / per_step / peak_ : -1.0;
     if (has_peak) scalars.emplace_back("system/speed_of_light", speed_of_light);
     scalars.emplace_back("system/io_share", io);
+    const int64_t sent = trainer_->sent_bytes() - sent_bytes_;
+    sent_bytes_ += sent;
+    scalars.emplace_back("system/sent_bytes_per_step",
+                         static_cast<double>(sent) / static_cast<double>(steps));
     if (metrics_) metrics_->write(report.step, (report.step + 1) * config.batch_tokens, elapsed(), scalars);
     const double dead =
         static_cast<double>(report.dead_latents) / static_cast<double>(config.conventions.latents);
@@ -132,6 +137,8 @@ class TrainingWatch {
   // Seconds of steps so far.
   [[nodiscard]] double elapsed() const { return stopwatch_->seconds() - begun_; }
   [[nodiscard]] int64_t first_step() const { return first_step_; }
+  // By the steps of this attempt, of this rank.
+  [[nodiscard]] int64_t sent_bytes() const { return sent_bytes_ - sent_at_start_; }
 
  private:
   Invocation* invocation_;
@@ -143,6 +150,8 @@ class TrainingWatch {
   double begun_ = 0.0;  // on the stopwatch
   int64_t first_step_ = 0;
   double source_seconds_ = 0.0;  // when it was logged last
+  int64_t sent_bytes_ = 0;       // the same
+  int64_t sent_at_start_ = 0;
 };
 
 namespace {
@@ -245,12 +254,13 @@ int64_t TrainingRun::tokens() const {
 ExitCode TrainingRun::finish() {
   const double seconds = watch_->elapsed();
   const Stopwatch::Scope running(stopwatch_);
-  const int64_t first = watch_->first_step() * trainer_->config().batch_tokens;
-  const auto tokens = static_cast<double>(tokens_done() - first);
+  const auto steps = static_cast<double>(trainer_->steps_done() - watch_->first_step());
+  const double tokens = steps * static_cast<double>(trainer_->config().batch_tokens);
   json::object result =
       training_result(*trainer_, *source_, grid_, invocation_.own<Train>().train().holdout_rows());
   result["seconds"] = seconds;
   result["tokens_per_second"] = seconds > 0.0 ? tokens / seconds : 0.0;
+  result["sent_bytes_per_step"] = steps > 0.0 ? static_cast<double>(watch_->sent_bytes()) / steps : 0.0;
   result["memory_bytes"] = world_.control->max(memory_.device().allocated_bytes());
   result["peak_resident_bytes"] = world_.control->max(peak_resident_bytes());
   if (invocation_.run != nullptr) {

@@ -113,6 +113,12 @@ class Trainer : public Checkpointable {
   // compared by the penalty.
   [[nodiscard]] int64_t encoded_products() const { return encoded_products_; }
   [[nodiscard]] int64_t compared_pairs() const { return penalty_ ? penalty_->pairs_compared() : 0; }
+  // Local. Bytes that this rank has sent to other ranks so far, over all groups of the training. On a device
+  // the rows of the next step travel during this one.
+  [[nodiscard]] int64_t sent_bytes() const {
+    return world_->data->traffic().total() + grid_->data->traffic().total() +
+           grid_->dictionary->traffic().total();
+  }
   // Local. Seconds spent in reading rows of the source so far.
   [[nodiscard]] double source_seconds() const { return feed_.seconds(); }
 
