@@ -39,12 +39,10 @@ __global__ void __launch_bounds__(kWarp) smallest_of_row(CodesPointers codes, fl
 
 __global__ void __launch_bounds__(kWarp)
     sum_of_latent(const float* values, const int64_t* offsets, const int64_t* entries, double* sums) {
-  const int64_t end = offsets[blockIdx.x + 1];
-  double sum = 0.0;
-  for (int64_t at = offsets[blockIdx.x] + threadIdx.x; at < end; at += kWarp) {
-    sum += static_cast<double>(values[entries[at]]);
-  }
-  sum = warp_sum(sum);
+  const int64_t first = offsets[blockIdx.x];
+  const double sum = warp_sum_in_order(0.0, offsets[blockIdx.x + 1] - first, [&](int64_t at) {
+    return static_cast<double>(values[entries[first + at]]);
+  });
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 

@@ -1,5 +1,5 @@
 // A block has one row of the codes: its threads add the decoder rows that the row's entries name, each for
-// its own columns, and its warps take the entries in turn for the products with the gradient.
+// its own columns, and fours of lanes take the entries in turn for the products with the gradient.
 #include "kernels/codes/codes.cuh"
 #include "kernels/codes/decode_cuda.h"
 #include "kernels/cuda/row.cuh"
@@ -52,39 +52,39 @@ __device__ Four start_columns(DecodeStart start, const float* bias, const float*
   return {};
 }
 
-// gradient = scale * (reconstruction - input); adds the squares of the differences to `squares`.
+// errors = reconstruction - input, gradient = scale * errors; `errors` are the block's.
 template <bool kWhole>
 __device__ void store_error(const float* input, Four reconstruction, float scale, int64_t column,
-                            int64_t width, float* gradient, float& squares) {
+                            int64_t width, float* errors, float* gradient) {
   const Four wanted = load_columns<kWhole>(input, column, width);
   Four error;
   for (int i = 0; i < 4; ++i) error.of[i] = reconstruction.of[i] - wanted.of[i];
-  squares = fused_dot(error, error, squares);
+  store_columns<kWhole>(errors, column, width, error);
   for (int i = 0; i < 4; ++i) error.of[i] = scale * error.of[i];
   store_columns<kWhole>(gradient, column, width, error);
 }
 
-// A warp's dot product of two rows, on every lane.
+// By the first warp, of errors that all threads have stored.
 template <bool kWhole>
-__device__ float warp_dot(const float* a, const float* b, int64_t width) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  float sum = 0.0f;
-  for (int64_t column = lane * 4; column < width; column += kWarp * 4) {
-    sum = fused_dot(load_columns<kWhole>(a, column, width), load_columns<kWhole>(b, column, width), sum);
-  }
-  return warp_sum(sum);
+__device__ void store_squared_error(const float* errors, int64_t width, double* squared_error) {
+  if (threadIdx.x >= kWarp) return;
+  const double sum = quad_dot<kWhole, double>(errors, errors, width);
+  if (threadIdx.x == 0) *squared_error = sum;
 }
 
 template <bool kWhole>
 __device__ void store_value_gradients(const SlicedCodes& codes, int64_t row, const float* gradient,
                                       float* products) {
   const Entries entries = entries_of(codes, row);
-  const int warps = static_cast<int>(blockDim.x) / kWarp;
-  const int64_t end = codes.all.row_offsets[row + 1];
-  for (int64_t e = codes.all.row_offsets[row] + threadIdx.x / kWarp; e < end; e += warps) {
+  const int thread = static_cast<int>(threadIdx.x), quads = static_cast<int>(blockDim.x) / kQuad;
+  const int64_t first = codes.all.row_offsets[row], end = codes.all.row_offsets[row + 1];
+  // Every warp takes part in every round, because its lanes multiply together.
+  for (int64_t round = first; round < end; round += quads) {
+    const int64_t e = round + thread / kQuad;
     const bool counts = e >= entries.first && e < entries.last && codes.all.values[e] > 0.0f;
-    const float product = counts ? warp_dot<kWhole>(gradient, codes.decoder_row(e), codes.width) : 0.0f;
-    if (threadIdx.x % kWarp == 0) products[e] = product;
+    const float* const decoder = counts ? codes.decoder_row(e) : nullptr;
+    const float product = quad_dot<kWhole>(gradient, decoder, counts ? codes.width : 0);
+    if (e < end && thread % kQuad == 0) products[e] = product;
   }
 }
 
@@ -103,13 +103,13 @@ template <bool kWhole>
 __global__ void error_row(const float* input, const float* reconstruction, float scale, int64_t width,
                           float* gradient, double* squared_error) {
   const int64_t row = blockIdx.x, at = row * width;
-  float squares = 0.0f;
+  float* const errors = dynamic_shared<float>();
   for (int64_t c = first_column(); c < width; c = next_column(c)) {
     const Four decoded = load_columns<kWhole>(reconstruction + at, c, width);
-    store_error<kWhole>(input + at, decoded, scale, c, width, gradient + at, squares);
+    store_error<kWhole>(input + at, decoded, scale, c, width, errors, gradient + at);
   }
-  const double sum = block_sum(static_cast<double>(squares));
-  if (threadIdx.x == 0) squared_error[row] = sum;
+  __syncthreads();
+  store_squared_error<kWhole>(errors, width, squared_error + row);
 }
 
 template <bool kWhole>
@@ -124,16 +124,20 @@ __global__ void decode_row_with_gradients(SlicedCodes codes, const float* bias, 
   const int64_t row = blockIdx.x, at = row * codes.width;
   const Entries entries = entries_of(codes, row);
   const DecodeStart start = bias == nullptr ? DecodeStart::kZero : DecodeStart::kBias;
-  float squares = 0.0f;
+  float* const errors = dynamic_shared<float>();
   for (int64_t c = first_column(); c < codes.width; c = next_column(c)) {
     const Four sum = start_columns<kWhole>(start, bias, nullptr, c, codes.width);
     const Four decoded = decoded_columns<kWhole>(codes, entries, c, sum);
-    store_error<kWhole>(input + at, decoded, scale, c, codes.width, gradient + at, squares);
+    store_error<kWhole>(input + at, decoded, scale, c, codes.width, errors, gradient + at);
   }
-  // Its barriers also show all warps the whole row of the gradient.
-  const double sum = block_sum(static_cast<double>(squares));
-  if (threadIdx.x == 0) squared_error[row] = sum;
+  // The errors and the gradient of the row are seen by all.
+  __syncthreads();
+  store_squared_error<kWhole>(errors, codes.width, squared_error + row);
   store_value_gradients<kWhole>(codes, row, gradient + at, products);
+}
+
+int64_t row_bytes(int64_t width) {
+  return width * static_cast<int64_t>(sizeof(float));
 }
 
 constexpr int kSumColumns = 32;    // of a block, one a lane
@@ -187,8 +191,8 @@ void reconstruction_error(Matrix<const float> input, Matrix<const float> reconst
   const int64_t width = input.shape[1];
   const bool whole = is_whole(width, input.data, reconstruction.data, gradient.data);
   launch(whole ? error_row<true> : error_row<false>,
-         {.blocks = input.shape[0], .threads = row_threads(width)}, stream, input.data, reconstruction.data,
-         scale, width, gradient.data, squared_error.data);
+         {.blocks = input.shape[0], .threads = row_threads(width), .shared_bytes = row_bytes(width)}, stream,
+         input.data, reconstruction.data, scale, width, gradient.data, squared_error.data);
 }
 
 void value_gradients(CodesView codes, int64_t first_latent, Matrix<const float> decoder,
@@ -208,7 +212,7 @@ void decode_with_gradients(CodesView codes, int64_t first_latent, Matrix<const f
   const float* start = bias.shape[0] == 0 ? nullptr : bias.data;
   const bool whole = is_whole(width, decoder.data, start, input.data, gradient.data);
   launch(whole ? decode_row_with_gradients<true> : decode_row_with_gradients<false>,
-         {.blocks = codes.rows(), .threads = row_threads(width)}, stream,
+         {.blocks = codes.rows(), .threads = row_threads(width), .shared_bytes = row_bytes(width)}, stream,
          sliced(codes, first_latent, decoder), start, input.data, scale, gradient.data, squared_error.data,
          value_gradients.data);
 }

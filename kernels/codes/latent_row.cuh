@@ -74,29 +74,19 @@ __device__ inline float warp_bias_gradient(const LatentWork& work, int64_t laten
   double sum = 0.0;
   for (int i = 0; i < work.path_count; ++i) {
     const PathPointers& path = work.paths[i];
-    const int64_t end = path.offsets[latent + 1];
-    for (int64_t at = path.offsets[latent] + threadIdx.x % kWarp; at < end; at += kWarp) {
-      sum += static_cast<double>(path.value_gradients[path.entries[at]]);
-    }
+    const int64_t first = path.offsets[latent];
+    sum = warp_sum_in_order(sum, path.offsets[latent + 1] - first, [&](int64_t at) {
+      return static_cast<double>(path.value_gradients[path.entries[first + at]]);
+    });
   }
-  return static_cast<float>(warp_sum(sum));
-}
-
-// Sums of a row's squares, and of its products with another: f32 in a thread, f64 across the block.
-template <bool kWhole>
-__device__ double block_dot(const float* a, const float* b, int64_t width) {
-  float sum = 0.0f;
-  for (int64_t c = first_column(); c < width; c = next_column(c)) {
-    sum = fused_dot(load_columns<kWhole>(a, c, width), load_columns<kWhole>(b, c, width), sum);
-  }
-  return block_sum(static_cast<double>(sum));
+  return static_cast<float>(sum);
 }
 
 // The factor that makes a decoder row a unit vector before the step; 0 where it stays free.
 template <bool kWhole>
 __device__ double inverse_norm_before_step(DecoderNorm norm, const float* row, int64_t width) {
   if (norm == DecoderNorm::kFree) return 0.0;
-  const double length = sqrt(block_dot<kWhole>(row, row, width));
+  const double length = sqrt(static_cast<double>(block_dot<kWhole>(row, row, width)));
   if (norm == DecoderNorm::kUnitBeforeStep) return 1.0 / (length > 1e-30 ? length : 1e-30);
   return 1.0 / (length + 1e-6);
 }
@@ -115,7 +105,7 @@ __device__ void finish_decoder_gradient(const LatentWork& work, int64_t latent, 
     }
   }
   if (work.norm == DecoderNorm::kFree) return;
-  const double along = block_dot<kWhole>(gradient, row, work.width) * inverse_norm;
+  const double along = static_cast<double>(block_dot<kWhole>(gradient, row, work.width)) * inverse_norm;
   const float factor = static_cast<float>(-along * inverse_norm);
   for (int64_t c = first_column(); c < work.width; c = next_column(c)) {
     const Four rest = fused(factor, load_columns<kWhole>(row, c, work.width),
@@ -132,21 +122,6 @@ struct DeviceRow {
   V* v;
   RoundingKey key;
 };
-
-// Columns [column, column + 4) of a row in bf16; 0 for those beyond its width.
-template <bool kWhole>
-__device__ Four load_columns(const uint16_t* row, int64_t column, int64_t width) {
-  if constexpr (kWhole) {
-    const FourHalves halves = load_four(row + column);
-    return {{widened(halves.of[0]), widened(halves.of[1]), widened(halves.of[2]), widened(halves.of[3])}};
-  } else {
-    Four four{};
-    for (int i = 0; i < 4; ++i) {
-      if (column + i < width) four.of[i] = widened(row[column + i]);
-    }
-    return four;
-  }
-}
 
 template <bool kWhole>
 __device__ void store_second(const DeviceRow<float>& row, int64_t column, int64_t width, Four second) {
@@ -202,7 +177,8 @@ __device__ void step_decoder_row(DecoderNorm norm, const AdamFactors& factors, d
   }
   if (norm != DecoderNorm::kUnitAfterStep) return;
   constexpr double kOffset = 1.1920928955078125e-07;  // the spacing of f32 at 1
-  const double length = sqrt(block_dot<kWhole>(row.parameter, row.parameter, width)) + kOffset;
+  const double squares = block_dot<kWhole>(row.parameter, row.parameter, width);
+  const double length = sqrt(squares) + kOffset;
   scale_row<kWhole>(static_cast<float>(1.0 / length), row.parameter, width);
 }
 

@@ -1,5 +1,5 @@
-// A block has one latent. A thread keeps to its columns in every pass, so the gradient row in shared memory
-// needs no barrier.
+// A block has one latent. A thread keeps to its columns in every pass, so only products of rows, which the
+// first warp forms in the order of the CPU, need barriers.
 #include <algorithm>
 
 #include "kernels/codes/latent_row.cuh"
@@ -151,27 +151,27 @@ template <bool kWhole>
 __global__ void latent_norm(LatentWork work, const float* decoder, bool has_bias, double* squared_norms) {
   const int64_t latent = blockIdx.x;
   float* gradient = dynamic_shared<float>();
-  float squares = 0.0f;
   for (int64_t c = first_column(); c < work.width; c = next_column(c)) {
-    const Four columns = encoder_gradient<kWhole>(work, latent, c);
-    squares = fused_dot(columns, columns, squares);
+    store_columns<kWhole>(gradient, c, work.width, encoder_gradient<kWhole>(work, latent, c));
   }
-  const double encoder = block_sum(static_cast<double>(squares));
+  const double encoder = block_dot<kWhole>(gradient, gradient, work.width);
   finished_decoder_gradient<kWhole>(work, latent, decoder + latent * work.width, gradient);
-  const double norm = encoder + block_dot<kWhole>(gradient, gradient, work.width);
+  const double norm = encoder + static_cast<double>(block_dot<kWhole>(gradient, gradient, work.width));
   if (threadIdx.x >= kWarp) return;
   const double bias = has_bias ? static_cast<double>(warp_bias_gradient(work, latent)) : 0.0;
   if (threadIdx.x == 0) squared_norms[latent] = norm + bias * bias;
 }
 
-template <bool kWhole>
-__global__ void stored_norm(GradientPointers gradients, int64_t width, double* squared_norms) {
+__global__ void __launch_bounds__(kWarp)
+    stored_norm(GradientPointers gradients, int64_t width, double* squared_norms) {
   const int64_t latent = blockIdx.x, at = latent * width;
-  const double encoder = block_dot<kWhole>(gradients.encoder + at, gradients.encoder + at, width);
-  const double decoder = block_dot<kWhole>(gradients.decoder + at, gradients.decoder + at, width);
+  const double squares = warp_sum_in_order(0.0, width, [&](int64_t c) {
+    const double e = gradients.encoder[at + c], d = gradients.decoder[at + c];
+    return e * e + d * d;
+  });
   if (threadIdx.x != 0) return;
   const double bias = gradients.bias == nullptr ? 0.0 : static_cast<double>(gradients.bias[latent]);
-  squared_norms[latent] = encoder + decoder + bias * bias;
+  squared_norms[latent] = squares + bias * bias;
 }
 
 __global__ void bias_gradient(LatentWork work, float* gradients) {
@@ -247,7 +247,7 @@ __global__ void step_element(AdamFactors factors, const float* gradient, int64_t
 template <bool kWhole>
 __global__ void normalize_row(float* matrix, int64_t width) {
   float* row = matrix + blockIdx.x * width;
-  const double length = sqrt(block_dot<kWhole>(row, row, width));
+  const double length = sqrt(static_cast<double>(block_dot<kWhole>(row, row, width)));
   scale_row<kWhole>(static_cast<float>(1.0 / (length > 1e-30 ? length : 1e-30)), row, width);
 }
 
@@ -300,10 +300,8 @@ void latent_gradient_norms(const LatentStepArgs& args, Matrix<const float> decod
 
 void stored_gradient_norms(LatentGradients gradients, Vector<double> squared_norms, Stream& stream) {
   const int64_t width = gradients.encoder.shape[1];
-  launch(is_whole(width, gradients.encoder.data, gradients.decoder.data) ? stored_norm<true>
-                                                                         : stored_norm<false>,
-         shape_of(squared_norms.shape[0], width, false), stream, pointers_of(gradients), width,
-         squared_norms.data);
+  launch(stored_norm, {.blocks = squared_norms.shape[0], .threads = kWarp}, stream, pointers_of(gradients),
+         width, squared_norms.data);
 }
 
 void latent_bias_gradients(const LatentStepArgs& args, Vector<float> bias_gradients, Stream& stream) {

@@ -59,6 +59,14 @@ void restore_rows(Vector<const float>, Vector<const float>, Matrix<float> x, Str
   throw_no_body("restore_rows", x.device);
 }
 
+void add_in_tree(Matrix<float> parts, Stream&) {
+  throw_no_body("add_in_tree", parts.device);
+}
+
+void copy_columns(Matrix<const float> from, int64_t, Matrix<float>, Stream&) {
+  throw_no_body("copy_columns", from.device);
+}
+
 void segment_sums(Vector<const double> values, Vector<const int64_t>, Vector<double>, Stream&) {
   throw_no_body("segment_sums", values.device);
 }

@@ -1,4 +1,4 @@
-// A block has one row.
+// A block is one warp and has one row.
 #include "kernels/cuda/row.cuh"
 #include "kernels/dense/rows_cuda.h"
 
@@ -6,56 +6,40 @@ namespace orthant::kernels::cuda {
 namespace {
 
 LaunchShape shape_of(Matrix<const float> matrix) {
-  return {.blocks = matrix.shape[0], .threads = row_threads(matrix.shape[1])};
+  return {.blocks = matrix.shape[0], .threads = kWarp};
 }
 
-// The sum over the columns of a row of of(column, value of the element), on every thread.
-template <bool kWhole, typename Of>
+// The sum over the columns of a row of of(column, value of the element) in their order, on every thread.
+template <typename Of>
 __device__ double sum_over_columns(const float* row, int64_t width, Of of) {
-  double sum = 0.0;
-  for (int64_t c = first_column(); c < width; c = next_column(c)) {
-    const Four columns = load_columns<kWhole>(row, c, width);
-    for (int i = 0; i < 4; ++i) {
-      if (c + i < width) sum += of(c + i, static_cast<double>(columns.of[i]));
-    }
-  }
-  return block_sum(sum);
+  return warp_sum_in_order(0.0, width, [&](int64_t c) { return of(c, static_cast<double>(row[c])); });
 }
 
-template <bool kWhole, typename T>
+template <typename T>
 __global__ void norm_of_row(const float* matrix, int64_t width, T* norms) {
-  const double squares = sum_over_columns<kWhole>(matrix + blockIdx.x * width, width,
-                                                  [](int64_t, double value) { return value * value; });
+  const double squares = sum_over_columns(matrix + blockIdx.x * width, width,
+                                          [](int64_t, double value) { return value * value; });
   if (threadIdx.x == 0) norms[blockIdx.x] = static_cast<T>(sqrt(squares));
 }
 
 template <typename T>
 void norms_of_rows(Matrix<const float> matrix, Vector<T> norms, Stream& stream) {
-  const int64_t width = matrix.shape[1];
-  launch(is_whole(width, matrix.data) ? norm_of_row<true, T> : norm_of_row<false, T>, shape_of(matrix),
-         stream, matrix.data, width, norms.data);
+  launch(norm_of_row<T>, shape_of(matrix), stream, matrix.data, matrix.shape[1], norms.data);
 }
 
 template <bool kWhole>
 __global__ void square_row(const float* x, int64_t width, float* squares) {
   const float* row = x + blockIdx.x * width;
-  float own = 0.0f;
-  for (int64_t c = first_column(); c < width; c = next_column(c)) {
-    const Four columns = load_columns<kWhole>(row, c, width);
-    own = fused_dot(columns, columns, own);
-  }
-  const double sum = block_sum(static_cast<double>(own));
-  if (threadIdx.x == 0) squares[blockIdx.x] = static_cast<float>(sum);
+  const float sum = half_warp_dot<kWhole>(row, row, width);
+  if (threadIdx.x == 0) squares[blockIdx.x] = sum;
 }
 
-template <bool kWhole>
 __global__ void distance_of_row(const float* x, const double* sums, double rows, int64_t width,
                                 double* distances) {
-  const double squares =
-      sum_over_columns<kWhole>(x + blockIdx.x * width, width, [=](int64_t column, double value) {
-        const double centred = value - sums[column] / rows;
-        return centred * centred;
-      });
+  const double squares = sum_over_columns(x + blockIdx.x * width, width, [=](int64_t column, double value) {
+    const double centred = value - sums[column] / rows;
+    return centred * centred;
+  });
   if (threadIdx.x == 0) distances[blockIdx.x] = squares;
 }
 
@@ -66,9 +50,9 @@ __global__ void standardize_row(bool is_layer_norm, int64_t width, float* x, flo
   const double columns = static_cast<double>(width);
   double center = 0.0;
   if (is_layer_norm) {
-    center = sum_over_columns<kWhole>(row, width, [](int64_t, double value) { return value; }) / columns;
+    center = sum_over_columns(row, width, [](int64_t, double value) { return value; }) / columns;
   }
-  const double squares = sum_over_columns<kWhole>(
+  const double squares = sum_over_columns(
       row, width, [=](int64_t, double value) { return (value - center) * (value - center); });
   const double root = sqrt(squares / columns);
   const double spread = is_layer_norm  ? sqrt(squares / (columns > 2.0 ? columns - 1.0 : 1.0)) + 1e-5
@@ -115,8 +99,7 @@ void squared_norms(Matrix<const float> x, Vector<float> squares, Stream& stream)
 void squared_distances(Matrix<const float> x, Vector<const double> sums, double rows,
                        Vector<double> distances, Stream& stream) {
   const int64_t width = x.shape[1];
-  launch(is_whole(width, x.data) ? distance_of_row<true> : distance_of_row<false>, shape_of(x), stream,
-         x.data, sums.data, rows, width, distances.data);
+  launch(distance_of_row, shape_of(x), stream, x.data, sums.data, rows, width, distances.data);
 }
 
 void standardize_rows(RowStandard standard, Matrix<float> x, Vector<float> mean, Vector<float> deviation,

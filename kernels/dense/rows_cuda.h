@@ -26,6 +26,8 @@ void standardize_rows(RowStandard standard, Matrix<float> x, Vector<float> mean,
                       Stream& stream);
 void restore_rows(Vector<const float> mean, Vector<const float> deviation, Matrix<float> x, Stream& stream);
 
+void add_in_tree(Matrix<float> parts, Stream& stream);
+void copy_columns(Matrix<const float> from, int64_t first, Matrix<float> into, Stream& stream);
 void segment_sums(Vector<const double> values, Vector<const int64_t> offsets, Vector<double> sums,
                   Stream& stream);
 void sum_of_rows(Matrix<const float> rows, Vector<float> sum, Stream& stream);

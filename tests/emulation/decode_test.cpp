@@ -103,6 +103,11 @@ TEST_P(DecodeKernels, ValueGradientsMatchTheReferenceInEverySlice) {
                             products.vector(), stream_);
       return products.values();
     });
+    Tensor<float, 1> of_cpu = testing::make_vector<float>(entries);
+    Stream cpu;
+    value_gradients(host.view(), first, decoder.view().rows(first, count), gradient.view(), of_cpu.view(),
+                    cpu);
+    EXPECT_TRUE(testing::same_bytes(found, std::vector<float>(of_cpu.data(), of_cpu.data() + entries)));
     expect_near(
         found, ref::value_gradients(host.view(), first, decoder.view().rows(first, count), gradient.view()),
         ref::value_gradients(host.view(), first, sizes.view().rows(first, count), gradient_sizes.view()),
@@ -121,6 +126,14 @@ TEST_P(DecodeKernels, ErrorMatchesTheReferenceInPlace) {
                                in_place.matrix(d_model), squared.vector(), stream_);
     return std::tuple(in_place.values(), squared.values());
   });
+  Tensor<float, 2> of_cpu = testing::copy_of(output);
+  Tensor<double, 1> squared_of_cpu = testing::make_vector<double>(rows);
+  Stream cpu;
+  reconstruction_error(input.view(), of_cpu.view(), 0.125f, of_cpu.view(), squared_of_cpu.view(), cpu);
+  EXPECT_TRUE(
+      testing::same_bytes(gradient, std::vector<float>(of_cpu.data(), of_cpu.data() + rows * d_model)));
+  EXPECT_TRUE(
+      testing::same_bytes(errors, std::vector<double>(squared_of_cpu.data(), squared_of_cpu.data() + rows)));
   const ref::ErrorRows expected = ref::reconstruction_error(input.view(), output.view(), 0.125);
   for (size_t i = 0; i < gradient.size(); ++i) {
     ASSERT_NEAR(gradient[i], expected.gradient[i], kHalfUnit * std::abs(expected.gradient[i])) << i;

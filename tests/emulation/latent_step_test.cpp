@@ -135,6 +135,24 @@ TEST_P(LatentStepKernels, StepMatchesTheReference) {
   }
 }
 
+TEST_P(LatentStepKernels, StepHasTheBitsOfTheCpu) {
+  const auto [shape, offset] = GetParam();
+  for (const DecoderNorm norm : kNorms) {
+    for (const int path_count : {0, 1, 2}) {
+      const RandomPaths host(shape, path_count, 6);
+      const LatentStepArgs args = full_args(host, norm);
+      const DevicePaths paths(args, offset);
+      SliceTensors slice(shape.latents, shape.d_model, 7);
+      const DeviceSlice there(slice, offset);
+      cuda::latent_step(paths.args(), there.slice(), stream_);
+      Stream cpu;
+      latent_step(args, slice.slice(), cpu);
+      EXPECT_TRUE(same_bytes(there.values(), DeviceSlice(slice, offset).values()))
+          << static_cast<int>(norm) << ", " << path_count << " paths";
+    }
+  }
+}
+
 TEST_P(LatentStepKernels, Bf16MomentsAreRoundedAfterTheUpdateOfF32) {
   const auto [shape, offset] = GetParam();
   for (const DecoderNorm norm : kNorms) {
@@ -178,9 +196,8 @@ TEST_P(LatentStepKernels, Bf16MomentsAreRoundedAfterTheUpdateOfF32) {
 
 TEST_P(LatentStepKernels, AStepFromGradientsInBf16HasTheBitsOfTheCpu) {
   const auto [shape, offset] = GetParam();
-  // Free rows: beside them no sum over columns is taken, whose order a device has of its own.
   const RandomPaths host(shape, 1, 16);
-  const LatentStepArgs args = full_args(host, DecoderNorm::kFree);
+  const LatentStepArgs args = full_args(host, DecoderNorm::kUnitAfterStep);
   const DevicePaths paths(args, offset);
   Tensor<float, 2> encoder = random_matrix(shape.latents, shape.d_model, 17);
   Tensor<float, 2> decoder = random_matrix(shape.latents, shape.d_model, 18);
@@ -222,6 +239,10 @@ TEST_P(LatentStepKernels, GradientNormsAreThoseOfTheFinishedGradients) {
                                     out.vector(), stream_);
         return out.values();
       });
+      Tensor<double, 1> of_cpu = testing::make_vector<double>(shape.latents);
+      Stream cpu;
+      latent_gradient_norms(args, decoder.view(), has_bias, of_cpu.view(), cpu);
+      EXPECT_TRUE(same_bytes(norms, std::vector<double>(of_cpu.data(), of_cpu.data() + shape.latents)));
       for (size_t i = 0; i < norms.size(); ++i) {
         double squares = has_bias ? expected.bias[i] * expected.bias[i] : 0.0;
         const auto width = static_cast<size_t>(shape.d_model);
@@ -255,10 +276,7 @@ TEST_P(LatentStepKernels, NormsOfStoredGradientsAreThoseOfTheCpu) {
           stream_);
       return out.values();
     });
-    // f32 sums of a thread's columns.
-    for (size_t i = 0; i < norms.size(); ++i) {
-      EXPECT_NEAR(norms[i], expected.data()[i], 1e-5 * expected.data()[i]) << i;
-    }
+    EXPECT_TRUE(same_bytes(norms, std::vector<double>(expected.data(), expected.data() + shape.latents)));
   }
 }
 
@@ -272,6 +290,10 @@ TEST_P(LatentStepKernels, BiasGradientsAreSumsOfValueGradients) {
     return out.values();
   });
   expect_near(sums, ref::latent_gradients(host.args(), 0, shape.latents).bias, 1e-5);
+  Tensor<float, 1> of_cpu = testing::make_vector<float>(shape.latents);
+  Stream cpu;
+  latent_bias_gradients(host.args(), of_cpu.view(), cpu);
+  EXPECT_TRUE(same_bytes(sums, std::vector<float>(of_cpu.data(), of_cpu.data() + shape.latents)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, LatentStepKernels, ::testing::ValuesIn(kShapes));
@@ -340,6 +362,9 @@ TEST_F(LatentStepKernel, NormalizedRowsAreUnitAndZerosStayFinite) {
       for (int64_t c = 0; c < width; ++c) squares += std::pow(rows[static_cast<size_t>(i * width + c)], 2);
       EXPECT_NEAR(squares, i == 2 ? 0.0 : 1.0, 1e-6);
     }
+    Stream cpu;
+    normalize_rows(matrix.view(), cpu);
+    EXPECT_TRUE(same_bytes(rows, std::vector<float>(matrix.data(), matrix.data() + 5 * width)));
   }
 }
 

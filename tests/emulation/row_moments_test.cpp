@@ -25,10 +25,10 @@ struct Shape {
   int64_t offset = 0;  // of every f32 array, in elements
 };
 
-// f64 sums of at most 1,100 terms in another order differ by less than this share of the sum of sizes.
-constexpr double kOfSums = 1e-12;
-// One rounding to f32 more or less, where the f64 sums fall on two sides of a tie.
-constexpr double kOfRoundings = 2.0 * testing::kHalfUnit;
+template <typename T>
+std::vector<T> values_of(const Tensor<T, 1>& tensor) {
+  return {tensor.data(), tensor.data() + tensor.shape()[0]};
+}
 
 class RowMomentKernels : public testing::KernelShapes<Shape> {
  protected:
@@ -47,17 +47,11 @@ TEST_P(RowMomentKernels, NormsAreThoseOfTheCpu) {
     return norms.values();
   };
   const std::vector<double> found = in_every_order(work);
+  EXPECT_EQ(found, values_of(expected));
   const DeviceArray<float> rounded(kRows);
   cuda::row_norms(device_matrix.matrix(width), rounded.vector(), stream_);
   const std::vector<float> narrow = rounded.values();
-  for (int64_t r = 0; r < kRows; ++r) {
-    const double norm = expected.data()[r];
-    EXPECT_NEAR(found[static_cast<size_t>(r)], norm, kOfSums * norm) << r;
-    EXPECT_EQ(narrow[static_cast<size_t>(r)], static_cast<float>(found[static_cast<size_t>(r)])) << r;
-  }
-  if (testing::can_leave_out_barriers() && width > 128) {
-    EXPECT_TRUE(testing::needs_its_barriers(work));
-  }
+  for (size_t r = 0; r < kRows; ++r) EXPECT_EQ(narrow[r], static_cast<float>(found[r])) << r;
 }
 
 TEST_P(RowMomentKernels, SquaredNormsMatchTheReference) {
@@ -73,9 +67,9 @@ TEST_P(RowMomentKernels, SquaredNormsMatchTheReference) {
   const auto expected = ref::squared_norms(x.view());
   for (size_t row = 0; row < found.size(); ++row)
     EXPECT_NEAR(found[row], expected[row], 12.0 * testing::kHalfUnit * expected[row]) << width;
-  if (width > 200 && testing::can_leave_out_barriers()) {
-    EXPECT_TRUE(testing::needs_its_barriers(work));
-  }
+  Tensor<float, 1> of_cpu = make_vector<float>(kRows);
+  squared_norms(x.view(), of_cpu.view(), host_);
+  EXPECT_EQ(found, values_of(of_cpu));
 }
 
 TEST_P(RowMomentKernels, DistancesAreThoseOfTheCpu) {
@@ -91,9 +85,7 @@ TEST_P(RowMomentKernels, DistancesAreThoseOfTheCpu) {
     cuda::squared_distances(device_x.matrix(width), device_sums.vector(), 3.0, distances.vector(), stream_);
     return distances.values();
   });
-  for (int64_t r = 0; r < kRows; ++r) {
-    EXPECT_NEAR(found[static_cast<size_t>(r)], expected.data()[r], kOfSums * expected.data()[r]) << r;
-  }
+  EXPECT_EQ(found, values_of(expected));
 }
 
 TEST_P(RowMomentKernels, StandardRowsAreThoseOfTheCpuAndComeBack) {
@@ -113,20 +105,15 @@ TEST_P(RowMomentKernels, StandardRowsAreThoseOfTheCpuAndComeBack) {
       return rows;
     };
     const std::vector<float> found = in_every_order([&] { return standardized().values(); });
-    for (int64_t r = 0; r < kRows; ++r) {
-      EXPECT_NEAR(device_mean.values()[static_cast<size_t>(r)], mean.data()[r], kOfRoundings);
-      EXPECT_NEAR(device_deviation.values()[static_cast<size_t>(r)], deviation.data()[r],
-                  kOfRoundings * deviation.data()[r]);
-    }
-    for (size_t i = 0; i < found.size(); ++i) {
-      EXPECT_NEAR(found[i], expected.data()[i], 8.0 * testing::kHalfUnit * (1.0 + std::abs(found[i]))) << i;
-    }
+    EXPECT_EQ(device_mean.values(), values_of(mean));
+    EXPECT_EQ(device_deviation.values(), values_of(deviation));
+    EXPECT_EQ(found, std::vector<float>(expected.data(), expected.data() + kRows * width));
     const auto rows = standardized();
     cuda::restore_rows(device_mean.vector(), device_deviation.vector(), rows.matrix(width), stream_);
     restore_rows(mean.view(), deviation.view(), expected.view(), host_);
     const std::vector<float> restored = rows.values();
     for (size_t i = 0; i < restored.size(); ++i) {
-      EXPECT_NEAR(restored[i], expected.data()[i], 8.0 * testing::kHalfUnit * (1.0 + std::abs(restored[i])));
+      EXPECT_EQ(restored[i], expected.data()[i]) << i;
       EXPECT_NEAR(restored[i], x.data()[i], 1e-5);
     }
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/core/error.h"
 #include "tests/support/normal_matrix.h"
 
 namespace orthant::kernels {
@@ -27,6 +28,27 @@ TEST(OrderedSums, RowsAreAddedInSequence) {
     }
     EXPECT_EQ(sum, expected);
   }
+}
+
+TEST(OrderedSums, NeighboursAreAddedInATree) {
+  Stream stream;
+  // ((1e8 + 1) + (-1e8 + 2)) + 4: 1 and 2 are lost in f32 beside 1e8, 4 is not.
+  std::vector<float> parts = {1e8f, 1.0f, -1e8f, 2.0f, 4.0f};
+  add_in_tree({parts.data(), {5, 1}}, stream);
+  EXPECT_EQ(parts[0], ((1e8f + 1.0f) + (-1e8f + 2.0f)) + 4.0f);
+  std::vector<float> wide = {1.0f, 2.0f, 10.0f, 20.0f, 100.0f, 200.0f};
+  add_in_tree({wide.data(), {3, 2}}, stream);
+  EXPECT_EQ(wide[0], 111.0f);
+  EXPECT_EQ(wide[1], 222.0f);
+}
+
+TEST(OrderedSums, CopiedColumnsAreThose) {
+  Stream stream;
+  const std::vector<float> from = {0.0f, 1.0f, 2.0f, 10.0f, 11.0f, 12.0f};
+  std::vector<float> into(4);
+  copy_columns({from.data(), {2, 3}}, 1, {into.data(), {2, 2}}, stream);
+  EXPECT_EQ(into, (std::vector<float>{1.0f, 2.0f, 11.0f, 12.0f}));
+  EXPECT_THROW(copy_columns({from.data(), {2, 3}}, 2, {into.data(), {2, 2}}, stream), Error);
 }
 
 }  // namespace
