@@ -5,9 +5,11 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <cstring>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "runtime/core/error.h"
 #include "runtime/device/cuda_check.h"
@@ -145,7 +147,8 @@ Alignment least_alignment(Precision precision) {
 }
 
 // Without room for partial sums nothing splits the depth. Nothing where no algorithm fits.
-std::optional<cublasLtMatmulAlgo_t> algorithm_of(void* handle, const Problem& problem, Alignment alignment) {
+std::optional<cublasLtMatmulAlgo_t> algorithm_of(cublasLtHandle_t handle, const Problem& problem,
+                                                 Alignment alignment) {
   cublasLtMatmulPreference_t preference = nullptr;
   check_blas(library().create_preference(&preference), "choosing an algorithm");
   const Owned<cublasLtMatmulPreference_t> owned(preference, library().destroy_preference);
@@ -161,18 +164,18 @@ std::optional<cublasLtMatmulAlgo_t> algorithm_of(void* handle, const Problem& pr
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment.out);
   cublasLtMatmulHeuristicResult_t result{};
   int found = 0;
-  const cublasStatus_t status = library().choose_algorithm(
-      static_cast<cublasLtHandle_t>(handle), problem.operation.get(), problem.w.get(), problem.x.get(),
-      problem.out.get(), problem.out.get(), preference, 1, &result, &found);
+  const cublasStatus_t status =
+      library().choose_algorithm(handle, problem.operation.get(), problem.w.get(), problem.x.get(),
+                                 problem.out.get(), problem.out.get(), preference, 1, &result, &found);
   if (status != CUBLAS_STATUS_SUCCESS || found == 0 || result.state != CUBLAS_STATUS_SUCCESS) return {};
   return result.algo;
 }
 
-bool fits(void* handle, const Problem& problem, const cublasLtMatmulAlgo_t& algorithm) {
+bool fits(cublasLtHandle_t handle, const Problem& problem, const cublasLtMatmulAlgo_t& algorithm) {
   cublasLtMatmulHeuristicResult_t result{};
-  const cublasStatus_t status = library().check_algorithm(
-      static_cast<cublasLtHandle_t>(handle), problem.operation.get(), problem.w.get(), problem.x.get(),
-      problem.out.get(), problem.out.get(), &algorithm, &result);
+  const cublasStatus_t status =
+      library().check_algorithm(handle, problem.operation.get(), problem.w.get(), problem.x.get(),
+                                problem.out.get(), problem.out.get(), &algorithm, &result);
   return status == CUBLAS_STATUS_SUCCESS && result.workspaceSize == 0;
 }
 
@@ -189,46 +192,86 @@ void zero_rows(float* out, int64_t out_stride, int64_t rows, int64_t columns, St
         "setting a product to zero");
 }
 
-static_assert(sizeof(cublasLtMatmulAlgo_t) == sizeof(std::array<uint64_t, 8>));
+struct Plan {
+  Problem problem;
+  cublasLtMatmulAlgo_t algorithm;
+};
+
+// Shapes of a training are few; those of texts are many.
+constexpr size_t kMostPlans = 64;
 
 }  // namespace
 
-DenseProduct::DenseProduct(Device device, int64_t depth, Precision precision)
-    : depth_(depth), precision_(precision) {
-  // Large in both directions: what encodes and models ask for most.
-  constexpr int64_t kRows = 1024, kColumns = 8192;
-  const Library& loaded = library();
-  check(cudaSetDevice(device.index), "choosing a device");
-  cublasLtHandle_t handle = nullptr;
-  check_blas(loaded.create(&handle), "making a handle");
-  handle_ = std::shared_ptr<void>(handle,
-                                  [](void* made) { library().destroy(static_cast<cublasLtHandle_t>(made)); });
-  if (depth == 0 || depth * operand_bytes(precision) % kAligned != 0) return;
-  const Problem nominal = problem_of(precision, depth, kRows, kColumns, kColumns);
-  const auto chosen = algorithm_of(handle, nominal, kBest);
-  has_algorithm_ = chosen.has_value();
-  if (has_algorithm_) std::memcpy(algorithm_.data(), &*chosen, sizeof algorithm_);
+class BlasPlans {
+ public:
+  BlasPlans(int64_t depth, Precision precision) : depth_(depth), precision_(precision) {
+    // Large in both directions: what encodes and models ask for most.
+    constexpr int64_t kRows = 1024, kColumns = 8192;
+    check_blas(library().create(&handle_), "making a handle");
+    if (depth == 0 || depth * operand_bytes(precision) % kAligned != 0) return;
+    chosen_ = algorithm_of(handle_, problem_of(precision, depth, kRows, kColumns, kColumns), kBest);
+  }
+  ~BlasPlans() { library().destroy(handle_); }
+  BlasPlans(const BlasPlans&) = delete;
+  BlasPlans& operator=(const BlasPlans&) = delete;
+
+  [[nodiscard]] cublasLtHandle_t handle() const { return handle_; }
+  [[nodiscard]] std::shared_ptr<const Plan> of(int64_t rows, int64_t columns, int64_t out_stride,
+                                               bool aligned) {
+    const std::lock_guard lock(mutex_);
+    if (plans_.size() >= kMostPlans) plans_.clear();
+    std::shared_ptr<const Plan>& plan = plans_[{rows, columns, out_stride, aligned}];
+    if (!plan) plan = make(rows, columns, out_stride, aligned);
+    return plan;
+  }
+
+ private:
+  [[nodiscard]] std::shared_ptr<const Plan> make(int64_t rows, int64_t columns, int64_t out_stride,
+                                                 bool aligned) const {
+    Problem problem = problem_of(precision_, depth_, rows, columns, out_stride);
+    if (chosen_ && aligned && fits(handle_, problem, *chosen_)) {
+      return std::make_shared<const Plan>(Plan{std::move(problem), *chosen_});
+    }
+    const auto own = algorithm_of(handle_, problem, aligned ? kBest : least_alignment(precision_));
+    if (!own) check_blas(CUBLAS_STATUS_NOT_SUPPORTED, "choosing an algorithm");
+    return std::make_shared<const Plan>(Plan{std::move(problem), *own});
+  }
+
+  int64_t depth_;
+  Precision precision_;
+  cublasLtHandle_t handle_ = nullptr;
+  std::optional<cublasLtMatmulAlgo_t> chosen_;  // of the nominal shape
+  std::mutex mutex_;
+  std::map<std::tuple<int64_t, int64_t, int64_t, bool>, std::shared_ptr<const Plan>> plans_;
+};
+
+bool has_blas() {
+  try {
+    (void)library();
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
-void DenseProduct::run(Operand x, Operand w, float* out, int64_t out_stride, Stream& stream) const {
+BlasProduct::BlasProduct(Device device, int64_t depth, Precision precision)
+    : depth_(depth), precision_(precision) {
+  check(cudaSetDevice(device.index), "choosing a device");
+  plans_ = std::make_shared<BlasPlans>(depth, precision);
+}
+
+void BlasProduct::run(Operand x, Operand w, float* out, int64_t out_stride, Stream& stream) const {
   if (x.rows == 0 || w.rows == 0) return;
   check(cudaSetDevice(stream.device().index), "choosing a device");
   if (depth_ == 0) return zero_rows(out, out_stride, x.rows, w.rows, stream);
-  const Problem problem = problem_of(precision_, depth_, x.rows, w.rows, out_stride);
   const bool aligned = are_aligned(depth_ * operand_bytes(precision_), out_stride * 4, x.data, w.data, out);
-  cublasLtMatmulAlgo_t algorithm{};
-  std::memcpy(&algorithm, algorithm_.data(), sizeof algorithm_);
-  if (!has_algorithm_ || !aligned || !fits(handle_.get(), problem, algorithm)) {
-    const auto own = algorithm_of(handle_.get(), problem, aligned ? kBest : least_alignment(precision_));
-    if (!own.has_value()) check_blas(CUBLAS_STATUS_NOT_SUPPORTED, "choosing an algorithm");
-    algorithm = *own;
-  }
+  const std::shared_ptr<const Plan> plan = plans_->of(x.rows, w.rows, out_stride, aligned);
+  const Problem& problem = plan->problem;
   const float one = 1.0f, zero = 0.0f;
-  check_blas(
-      library().matmul(static_cast<cublasLtHandle_t>(handle_.get()), problem.operation.get(), &one, w.data,
-                       problem.w.get(), x.data, problem.x.get(), &zero, out, problem.out.get(), out,
-                       problem.out.get(), &algorithm, nullptr, 0, static_cast<cudaStream_t>(stream.native())),
-      "starting a product");
+  check_blas(library().matmul(plans_->handle(), problem.operation.get(), &one, w.data, problem.w.get(),
+                              x.data, problem.x.get(), &zero, out, problem.out.get(), out, problem.out.get(),
+                              &plan->algorithm, nullptr, 0, static_cast<cudaStream_t>(stream.native())),
+             "starting a product");
 }
 
 }  // namespace orthant::kernels::cuda

@@ -3,11 +3,15 @@
 
 namespace orthant::kernels::cuda {
 
-DenseProduct::DenseProduct(Device device, int64_t, Precision) {
+bool has_blas() {
+  return false;
+}
+
+BlasProduct::BlasProduct(Device device, int64_t, Precision) {
   throw_no_body("the dense product", device);
 }
 
-void DenseProduct::run(Operand, Operand, float*, int64_t, Stream& stream) const {
+void BlasProduct::run(Operand, Operand, float*, int64_t, Stream& stream) const {
   throw_no_body("the dense product", stream.device());
 }
 

@@ -114,15 +114,16 @@ const GemmOps& gemm_ops(Isa isa) {
 }
 
 PackedWeights::PackedWeights(Memory& memory, std::string_view segment, int64_t columns, int64_t depth,
-                             Precision precision)
+                             Precision precision, ProductOrder order)
     : columns_(columns), depth_(depth), capacity_(columns), precision_(precision), device_(memory.device()) {
   require_precision(precision, device_);
+  require_order(order, precision);
   if (!is_on_cuda()) {
     panels_ = Tensor<float, 1>(memory, segment, {(columns + kPanel - 1) / kPanel * kPanel * depth});
     return;
   }
   rows_ = Tensor<std::byte, 1>(memory, segment, {columns * depth * cuda::operand_bytes(precision)});
-  if (!memory.counts_only()) product_ = cuda::DenseProduct(device_, depth, precision);
+  if (!memory.counts_only()) product_ = cuda::DenseProduct(device_, depth, precision, order);
 }
 
 void PackedWeights::set_columns(int64_t columns, Matrix<const float> weights) {

@@ -5,13 +5,14 @@
 // sharded encoding equal to unsharded. Weights are packed once and used many times. With Precision::kBF16 the
 // weights are rounded when they are packed and x as its rows are packed (kernels/dense/round_bf16.h),
 // everything else stays the same, so those bits too are equal everywhere; no CPU kernel uses bf16
-// instructions, so there it is no faster. All operands are on one device; on CUDA the bits are those of
-// kernels/cuda/cuda_blas.h. Thread-safe for distinct outputs.
+// instructions, so there it is no faster. All operands are on one device; on CUDA the bits are the
+// same where the product is asked for in ProductOrder::kDepth, else those of kernels/cuda/cuda_blas.h.
+// Thread-safe for distinct outputs.
 #pragma once
 
 #include <string_view>
 
-#include "kernels/cuda/cuda_blas.h"
+#include "kernels/dense/dense_product.h"
 #include "kernels/dense/precision.h"
 #include "kernels/isa/isa.h"
 #include "runtime/device/stream.h"
@@ -24,9 +25,9 @@ namespace orthant::kernels {
 class PackedWeights {
  public:
   PackedWeights() = default;
-  // Throws Error(kConfig) for a precision that the memory's device has not.
+  // Throws Error(kConfig) for a precision that the memory's device has not, or not in that order.
   PackedWeights(Memory& memory, std::string_view segment, int64_t columns, int64_t depth,
-                Precision precision = Precision::kF32);
+                Precision precision = Precision::kF32, ProductOrder order = ProductOrder::kLibrary);
   [[nodiscard]] int64_t columns() const { return columns_; }
   [[nodiscard]] int64_t depth() const { return depth_; }
   // Of every product with these weights.

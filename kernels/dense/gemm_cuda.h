@@ -1,7 +1,7 @@
 // CUDA bodies of gemm.h, called after its argument checks; without CUDA in the build they throw.
 #pragma once
 
-#include "kernels/cuda/cuda_blas.h"
+#include "kernels/dense/dense_product.h"
 #include "runtime/device/tensor.h"
 
 namespace orthant::kernels::cuda {

@@ -3,7 +3,7 @@
 // order for given products, whatever the tiles.
 #pragma once
 
-#include "kernels/cuda/cuda_blas.h"
+#include "kernels/dense/dense_product.h"
 #include "kernels/encode/encode.h"
 #include "kernels/encode/encode_scratch.h"
 

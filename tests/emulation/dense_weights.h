@@ -10,11 +10,12 @@ class DeviceWeights {
  public:
   // `chosen` rows of `host`; all of them where it is empty.
   DeviceWeights(const Tensor<float, 2>& host, kernels::Precision precision, Stream& stream,
-                std::span<const int32_t> chosen = {})
+                std::span<const int32_t> chosen = {},
+                kernels::ProductOrder order = kernels::ProductOrder::kLibrary)
       : depth_(host.shape()[1]),
         columns_(chosen.empty() ? host.shape()[0] : static_cast<int64_t>(chosen.size())),
         precision_(precision),
-        product_(kernel_device(), depth_, precision),
+        product_(kernel_device(), depth_, precision, order),
         rows_(columns_ * depth_ * kernels::cuda::operand_bytes(precision)) {
     const DeviceArray<float> from = on_device(host);
     const DeviceArray<int32_t> numbers(chosen);

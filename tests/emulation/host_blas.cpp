@@ -24,10 +24,13 @@ float element(Operand operand, Precision precision, int64_t index) {
 
 }  // namespace
 
-DenseProduct::DenseProduct(Device, int64_t depth, Precision precision)
-    : depth_(depth), precision_(precision) {}
+bool has_blas() {
+  return true;
+}
 
-void DenseProduct::run(Operand x, Operand w, float* out, int64_t out_stride, Stream&) const {
+BlasProduct::BlasProduct(Device, int64_t depth, Precision precision) : depth_(depth), precision_(precision) {}
+
+void BlasProduct::run(Operand x, Operand w, float* out, int64_t out_stride, Stream&) const {
   const emulation::DeviceWork work;
   for (int64_t r = 0; r < x.rows; ++r) {
     for (int64_t c = 0; c < w.rows; ++c) {
