@@ -75,6 +75,10 @@ class Communicator {
   virtual void shift(const void* send, void* receive, int64_t elements, Dtype dtype, int distance,
                      Stream& stream) = 0;
 
+  // Local. Whether its operations may run in one stream beside those of other groups of this rank in others,
+  // without waiting for each other. Where not, all of them are put on one stream.
+  [[nodiscard]] virtual bool runs_beside_others() const { return true; }
+
   // Local. Returns when all work on `stream` is done. Where a group of GPUs has work on it, the host waits
   // here and not in Stream::synchronize(), which would wait forever for a rank that is lost.
   virtual void wait(Stream& stream) { stream.synchronize(); }

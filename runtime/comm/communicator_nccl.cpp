@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/comm/environment_nccl.h"
 #include "runtime/comm/scratch_nccl.h"
 #include "runtime/comm/sent_bytes.h"
 #include "runtime/core/share.h"
@@ -43,8 +44,9 @@ struct Transfer {
 
 class NcclCommunicator final : public Communicator {
  public:
-  explicit NcclCommunicator(std::unique_ptr<NcclLink> link)
+  NcclCommunicator(std::unique_ptr<NcclLink> link, bool runs_beside_others)
       : link_(std::move(link)),
+        runs_beside_others_(runs_beside_others),
         staging_(*link_),
         received_(*link_),
         parts_(static_cast<size_t>(size())),
@@ -56,6 +58,7 @@ class NcclCommunicator final : public Communicator {
   Device device() const override { return {DeviceKind::kCuda, link_->own().device}; }
   std::string_view kind() const override { return "nccl"; }
   const Traffic& traffic() const override { return traffic_; }
+  bool runs_beside_others() const override { return runs_beside_others_; }
 
   void all_reduce(void* data, int64_t elements, Dtype dtype, ReduceOp op, Stream& stream) override;
   void reduce_scatter(const void* send, void* receive, int64_t elements, Dtype dtype, ReduceOp op,
@@ -97,6 +100,7 @@ class NcclCommunicator final : public Communicator {
   void exchange(const Step& step);
 
   std::unique_ptr<NcclLink> link_;
+  bool runs_beside_others_;
   NcclScratch staging_;   // for memory of the host
   NcclScratch received_;  // parts that are reduced here
   std::vector<const void*> parts_;
@@ -401,7 +405,7 @@ void NcclCommunicator::wait(Stream& stream) {
 }
 
 std::unique_ptr<Communicator> NcclCommunicator::split(int color, int key) {
-  return std::make_unique<NcclCommunicator>(link_->split(color, key));
+  return std::make_unique<NcclCommunicator>(link_->split(color, key), runs_beside_others_);
 }
 
 void NcclCommunicator::close() {
@@ -430,7 +434,10 @@ bool nccl_reduces(Dtype dtype, ReduceOp op) {
 
 std::unique_ptr<Communicator> make_nccl_communicator(const NcclRank& own, const NcclId& id, int rank,
                                                      int size) {
-  return std::make_unique<NcclCommunicator>(std::make_unique<NcclLink>(own, id, rank, size));
+  int version = 0;  // 0 where NCCL does not say
+  if (!is_fine(own.api->get_version(version))) version = 0;
+  return std::make_unique<NcclCommunicator>(std::make_unique<NcclLink>(own, id, rank, size),
+                                            launches_in_order_of_calls(version));
 }
 
 }  // namespace orthant

@@ -56,6 +56,15 @@ void prepare_nccl_environment(int rank) {
   ::setenv("NCCL_HOSTID", fmt::format("{}-rank-{}", host_name(), rank).c_str(), 1);
 }
 
+bool launches_in_order_of_calls(int version, std::string_view setting) {
+  constexpr int kOldestInOrder = 22600;
+  return version >= kOldestInOrder && setting != "0";
+}
+
+bool launches_in_order_of_calls(int version) {
+  return launches_in_order_of_calls(version, variable("NCCL_LAUNCH_ORDER_IMPLICIT"));
+}
+
 bool names_an_interface(std::string_view setting, std::span<const std::string> present) {
   const bool excludes = setting.starts_with('^');
   if (excludes) setting.remove_prefix(1);

@@ -23,6 +23,14 @@ namespace orthant {
 // NCCL_SOCKET_IFNAME names no network interface of this host, which NCCL would report much later.
 void prepare_nccl_environment(int rank);
 
+// Whether an NCCL of this version (22809 is 2.28.9) with NCCL_LAUNCH_ORDER_IMPLICIT=`setting` starts
+// operations of several communicators of a rank in the order of the calls, so that those of two streams
+// cannot wait for each other. Pure.
+[[nodiscard]] bool launches_in_order_of_calls(int version, std::string_view setting);
+
+// The same of this process.
+[[nodiscard]] bool launches_in_order_of_calls(int version);
+
 // Whether NCCL_SOCKET_IFNAME=`setting` leaves one of the interfaces `present`: prefixes after commas, "=" for
 // whole names, "^" for all others.
 [[nodiscard]] bool names_an_interface(std::string_view setting, std::span<const std::string> present);

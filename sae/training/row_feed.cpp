@@ -46,7 +46,7 @@ void RowFeed::read_ahead(ActivationSource& source, int64_t first) {
   taken_.hold(copies_);
   copy_in_order(own.data, host.data, host.bytes(), copies_);
   arrived_.record(copies_);
-  share(staged_.view(), copies_);
+  if (shards_->runs_beside_others()) share(staged_.view(), copies_);
   shared_.record(copies_);
   ahead_of_ = &source;
   first_ahead_ = first;
@@ -59,6 +59,7 @@ void RowFeed::take(ActivationSource& source, int64_t first, Matrix<float> into, 
   }
   if (ahead_of_ != &source || first_ahead_ != first) read_ahead(source, first);
   shared_.hold(stream);
+  if (!shards_->runs_beside_others()) share(staged_.view(), stream);
   copy_in_order(into.data, staged_.data(), into.bytes(), stream);
   taken_.record(stream);
   ahead_of_ = nullptr;

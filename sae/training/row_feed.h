@@ -1,6 +1,8 @@
 // Rows of a source on their way to the shards of a dictionary, which all need them: each shard reads a part
 // and they share them. On the CPU they are read where they are used. For a device the rows of the next step
-// are read into pinned memory, copied and shared in a lane of their own, while the kernels of this step run.
+// are read into pinned memory, copied and shared in a lane of their own, while the kernels of this step run;
+// where operations of several groups may not (Communicator::runs_beside_others()), shared when they are
+// taken.
 //
 // What a source gives is a pure function of the sample number, so what was read ahead is no part of a
 // checkpoint. One pinned buffer and one on the device are enough: the host reads into the first when the last
@@ -47,7 +49,7 @@ class RowFeed {
   PinnedBuffer pinned_;          // [own rows, d_model], for a device
   Tensor<float, 2> staged_;      // [rows, d_model], on a device; else [0, d_model]
   Event arrived_;                // this shard's rows on the device: the pinned buffer may be written again
-  Event shared_;                 // those of all shards
+  Event shared_;                 // the lane has done what it does: those of all shards, where it shares
   Event taken_;                  // they may be written again
   const ActivationSource* ahead_of_ = nullptr;  // what is staged: rows of this source, or nothing
   int64_t first_ahead_ = 0;

@@ -43,8 +43,9 @@ class NcclDouble {
   // The table of one rank. The double outlives it, and any thread that a test leaves inside one of its calls.
   [[nodiscard]] NcclApi api(int rank);
 
-  // Before the ranks start: how often a call that was accepted is "in progress".
+  // Before the ranks start: how often a call that was accepted is "in progress", and the version of NCCL.
   void set_polls(int polls) { polls_ = polls; }
+  void set_version(int version) { version_ = version; }
   // What was done against the rules of the libraries, memory that was not given back included.
   [[nodiscard]] std::vector<std::string> faults();
   // The names of all calls of a rank but of polls, in order.
@@ -197,6 +198,7 @@ class NcclDouble {
   std::map<int, std::vector<std::string>> calls_;
   std::vector<std::string> faults_;
   int64_t floating_sums_ = 0;
+  int version_ = 22809;
   int64_t ids_ = 0;
   int64_t events_ = 0;
 };
@@ -368,8 +370,8 @@ inline NcclStatus NcclDouble::state_of(Comm& comm) {
 }
 
 inline void NcclDouble::add_lifecycle(NcclApi& api, int rank) {
-  api.get_version = [](int& version) {
-    version = 22809;
+  api.get_version = [this](int& version) {
+    version = version_;
     return NcclStatus::kSuccess;
   };
   api.get_unique_id = [this](NcclId& id) {

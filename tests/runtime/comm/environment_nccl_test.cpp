@@ -50,6 +50,19 @@ TEST_F(NcclEnvironment, TurnsNvlsOffUnlessTheUserDecided) {
   EXPECT_EQ(value_of("NCCL_NVLS_ENABLE"), "1");
 }
 
+TEST_F(NcclEnvironment, KnowsWhichVersionsLaunchInTheOrderOfTheCalls) {
+  EXPECT_FALSE(launches_in_order_of_calls(0, "1"));
+  EXPECT_FALSE(launches_in_order_of_calls(21903, "1"));
+  EXPECT_FALSE(launches_in_order_of_calls(22505, ""));
+  EXPECT_TRUE(launches_in_order_of_calls(22602, "1"));
+  EXPECT_TRUE(launches_in_order_of_calls(22809, ""));
+  EXPECT_FALSE(launches_in_order_of_calls(22809, "0"));
+  ::setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "0", 1);
+  EXPECT_FALSE(launches_in_order_of_calls(22809));
+  ::unsetenv("NCCL_LAUNCH_ORDER_IMPLICIT");
+  EXPECT_TRUE(launches_in_order_of_calls(22809));
+}
+
 TEST_F(NcclEnvironment, OrdersCommunicatorsAsTheHostCallsThemUnlessTheUserDecided) {
   prepare_nccl_environment(0);
   EXPECT_EQ(value_of("NCCL_LAUNCH_ORDER_IMPLICIT"), "1");
