@@ -72,7 +72,8 @@ bool screens(const Memory& memory, int64_t chunk) {
 }  // namespace
 
 OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std::vector<Share> slices,
-                                           int64_t chunk, Communicator& world, Communicator& shards)
+                                           int64_t chunk, Communicator& world, Communicator& shards,
+                                           kernels::ProductOrder order)
     : d_model_(d_model),
       slices_(std::move(slices)),
       world_(&world),
@@ -90,19 +91,21 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
   if (screens_) {
     screen_ = kernels::PairScreen(memory, pairs_.threads(), chunk, d_model);
   } else {
-    packed_ = kernels::PackedWeights(memory, "orthogonality", chunk, d_model);
+    packed_ =
+        kernels::PackedWeights(memory, "orthogonality", chunk, d_model, kernels::Precision::kF32, order);
   }
-  band_cosine_ = Tensor<float, 1>(memory, "orthogonality", {chunk});
-  band_partner_ = Tensor<int64_t, 1>(memory, "orthogonality", {chunk});
-  listed_ = Tensor<int32_t, 1>(memory, "orthogonality", {std::max(sent_rows, chunk)});
+  found_cosine_ = Tensor<float, 1>(memory, "orthogonality", {latents});
+  found_partner_ = Tensor<int64_t, 1>(memory, "orthogonality", {latents});
+  listed_ = Tensor<int32_t, 1>(memory, "orthogonality", {shards.size() * own.count});
   pair_rows_ = Tensor<int32_t, 1>(memory, "orthogonality", {chunk});
   pair_offsets_ = Tensor<int64_t, 1>(memory, "orthogonality", {chunk + 1});
   pair_others_ = Tensor<int32_t, 1>(memory, "orthogonality", {2 * chunk});
   pair_cosines_ = Tensor<float, 1>(memory, "orthogonality", {2 * chunk});
-  band_cosine_on_host_ = HostCopy(memory.working_device(), band_cosine_.view().bytes());
-  band_partner_on_host_ = HostCopy(memory.working_device(), band_partner_.view().bytes());
+  found_cosine_on_host_ = HostCopy(memory.working_device(), found_cosine_.view().bytes());
+  found_partner_on_host_ = HostCopy(memory.working_device(), found_partner_.view().bytes());
   // What follows is the host's, and a plan evaluates nothing: billions of latents are planned too.
   if (memory.counts_only()) return;
+  band_listed_ = PinnedBuffer(memory.device(), listed_.view().bytes());
   best_.resize(static_cast<size_t>(latents));
   cosine_.resize(static_cast<size_t>(latents));
   partner_.resize(static_cast<size_t>(latents));
@@ -111,7 +114,7 @@ OrthogonalityPenalty::OrthogonalityPenalty(Memory& memory, int64_t d_model, std:
   receive_counts_.resize(static_cast<size_t>(shards.size()));
   needed_.resize(static_cast<size_t>(chunk));
   row_of_place_.resize(static_cast<size_t>(chunk));
-  host_listed_.reserve(static_cast<size_t>(listed_.shape()[0]));
+  host_listed_.reserve(static_cast<size_t>(sent_rows));
   host_pair_rows_.reserve(static_cast<size_t>(chunk));
   host_pair_offsets_.reserve(static_cast<size_t>(chunk + 1));
   host_pair_others_.reserve(static_cast<size_t>(2 * chunk));
@@ -125,9 +128,29 @@ Share OrthogonalityPenalty::own_part(std::span<const int32_t> chunk, int shard) 
   return {first - chunk.begin(), end - first};
 }
 
-double OrthogonalityPenalty::evaluate(Matrix<const float> decoder, const LatentPartition& partition,
-                                      float weight, Matrix<float> gradient, Stream& stream) {
+// In round j every rank works on its j-th band, so an exchange serves all of them at once.
+void OrthogonalityPenalty::start(Matrix<const float> decoder, const LatentPartition& partition,
+                                 Stream& stream) {
   kernels::unit_rows(decoder, unit_.view(), norms_.view(), stream);
+  size_t rounds = 0;
+  for (int r = 0; r < world_->size(); ++r) {
+    std::vector<Band>& bands = bands_[static_cast<size_t>(r)];
+    find_bands(partition, world_->size(), r, bands);
+    rounds = std::max(rounds, bands.size());
+  }
+  const int64_t listed = list_band_rows(partition, rounds);
+  copy_in_order(listed_.data(), band_listed_.data(), listed_.view().rows(0, listed).bytes(), stream);
+  pairs_compared_ = 0;
+  found_ = 0;
+  int64_t gathered = 0;
+  for (size_t round = 0; round < rounds; ++round) {
+    gathered += gather_band_rows(partition, round, gathered, stream);
+    if (round < own_bands().size()) search_band(partition, own_bands()[round], stream);
+  }
+}
+
+double OrthogonalityPenalty::finish(const LatentPartition& partition, float weight, Matrix<float> gradient,
+                                    Stream& stream) {
   find_partners(partition, stream);
 
   double penalty = 0.0;
@@ -168,20 +191,21 @@ void OrthogonalityPenalty::find_bands(const LatentPartition& partition, int worl
   }
 }
 
-// In round j every rank works on its j-th band, so an exchange serves all of them at once.
+// The best partner of every latent over the bands of all ranks.
 void OrthogonalityPenalty::find_partners(const LatentPartition& partition, Stream& stream) {
-  size_t rounds = 0;
-  for (int r = 0; r < world_->size(); ++r) {
-    std::vector<Band>& bands = bands_[static_cast<size_t>(r)];
-    find_bands(partition, world_->size(), r, bands);
-    rounds = std::max(rounds, bands.size());
-  }
-  const std::vector<Band>& own = bands_[static_cast<size_t>(world_->rank())];
-  pairs_compared_ = 0;
+  world_->wait(stream);
+  const Vector<const float> cosines = found_cosine_on_host_.of(found_cosine_.view().rows(0, found_), stream);
+  const Vector<const int64_t> partners =
+      found_partner_on_host_.of(found_partner_.view().rows(0, found_), stream);
   std::fill(best_.begin(), best_.end(), kNoPartner);
-  for (size_t round = 0; round < rounds; ++round) {
-    gather_band_rows(partition, round, stream);
-    if (round < own.size()) search_band(partition, own[round], stream);
+  int64_t next = 0;
+  for (const Band& band : own_bands()) {
+    const Share places = partition.place(band.chunk);
+    for (int64_t row = band.rows.first; row < places.count; ++row, ++next) {
+      if (partners.data[next] < 0) continue;
+      best_[static_cast<size_t>(places.first + row)] =
+          key_of(cosines.data[next], band.rows.first + partners.data[next]);
+    }
   }
   if (world_->size() > 1) {
     world_->all_reduce(best_.data(), partition.latents(), Dtype::kI64, ReduceOp::kMax, stream);
@@ -194,27 +218,19 @@ void OrthogonalityPenalty::find_partners(const LatentPartition& partition, Strea
 }
 
 void OrthogonalityPenalty::search_band(const LatentPartition& partition, const Band& band, Stream& stream) {
-  const Share places = partition.place(band.chunk);
   const int64_t skipped = band.rows.first;  // of the chunk's rows
-  const int64_t count = places.count - skipped;
+  const int64_t all = partition.place(band.chunk).count, count = all - skipped;
   const Matrix<const float> rows = Matrix<const float>(chunk_rows_.view()).rows(0, count);
-  const Vector<float> cosines = band_cosine_.view().rows(0, count);
-  const Vector<int64_t> partners = band_partner_.view().rows(0, count);
+  const Vector<float> cosines = found_cosine_.view().rows(found_, count);
+  const Vector<int64_t> partners = found_partner_.view().rows(found_, count);
   if (screens_) {
     screen_.nearest_of_pairs(rows, band.rows.count, pairs_, cosines, partners, kernels::active_isa(), stream);
   } else {
     packed_.pack(rows, stream);
     kernels::nearest_of_pairs(rows, packed_, band.rows.count, pairs_, cosines, partners, stream);
   }
-  world_->wait(stream);
-  const Vector<const float> found_cosines = band_cosine_on_host_.of(cosines, stream);
-  const Vector<const int64_t> found_partners = band_partner_on_host_.of(partners, stream);
-  int64_t* const best = best_.data() + places.first + skipped;
-  for (int64_t i = 0; i < count; ++i) {
-    if (found_partners.data[i] < 0) continue;
-    best[i] = key_of(found_cosines.data[i], skipped + found_partners.data[i]);
-  }
-  pairs_compared_ += pairs_before(band.rows.end(), places.count) - pairs_before(skipped, places.count);
+  found_ += count;
+  pairs_compared_ += pairs_before(band.rows.end(), all) - pairs_before(skipped, all);
 }
 
 // The own unit rows that host_listed_ names, one after the other.
@@ -223,33 +239,51 @@ void OrthogonalityPenalty::gather_listed(float* into, Stream& stream) {
   kernels::gather_rows(unit_.view(), listed, {into, {listed.shape[0], d_model_}, listed.device}, stream);
 }
 
-// Brings the rows of this rank's band of the round and all rows after them into chunk_rows_, in the chunk's
-// order.
-void OrthogonalityPenalty::gather_band_rows(const LatentPartition& partition, size_t round, Stream& stream) {
-  // Ranks of this rank's dictionary group are consecutive in the world.
-  const int group_start = world_->rank() - shards_->rank();
-  const auto wanted_by = [&](int rank) {
-    const std::vector<Band>& bands = bands_[static_cast<size_t>(rank)];
-    if (round >= bands.size()) return std::span<const int32_t>{};
-    return partition.chunk(bands[round].chunk).subspan(static_cast<size_t>(bands[round].rows.first));
-  };
-  host_listed_.clear();
-  for (int peer = 0; peer < shards_->size(); ++peer) {
-    const std::span<const int32_t> wanted = wanted_by(group_start + peer);
-    const Share part = own_part(wanted, shards_->rank());
-    for (int64_t i = part.first; i < part.end(); ++i) {
-      host_listed_.push_back(wanted[static_cast<size_t>(i)] - static_cast<int32_t>(own_slice().first));
+// The latents that `peer` of this rank's group works on in a round: its band and all after it.
+std::span<const int32_t> OrthogonalityPenalty::band_rows(const LatentPartition& partition, size_t round,
+                                                         int peer) const {
+  // Ranks of a dictionary group are consecutive in the world.
+  const auto rank = static_cast<size_t>(world_->rank() - shards_->rank() + peer);
+  if (round >= bands_[rank].size()) return {};
+  const Band& band = bands_[rank][round];
+  return partition.chunk(band.chunk).subspan(static_cast<size_t>(band.rows.first));
+}
+
+// Writes the own rows that peers work on into band_listed_, round by round, peer by peer; returns how many.
+int64_t OrthogonalityPenalty::list_band_rows(const LatentPartition& partition, size_t rounds) {
+  auto* const listed = reinterpret_cast<int32_t*>(band_listed_.data());
+  int64_t count = 0;
+  for (size_t round = 0; round < rounds; ++round) {
+    for (int peer = 0; peer < shards_->size(); ++peer) {
+      const std::span<const int32_t> wanted = band_rows(partition, round, peer);
+      const Share part = own_part(wanted, shards_->rank());
+      for (int64_t i = part.first; i < part.end(); ++i) {
+        listed[count++] = wanted[static_cast<size_t>(i)] - static_cast<int32_t>(own_slice().first);
+      }
     }
-    send_counts_[static_cast<size_t>(peer)] = part.count * d_model_;
   }
-  gather_listed(shards_->size() == 1 ? chunk_rows_.data() : send_.data(), stream);
-  if (shards_->size() == 1) return;
+  return count;
+}
+
+// Brings the rows of this rank's band of the round and all rows after them into chunk_rows_, in the chunk's
+// order. Those that this rank sends are listed from `first_listed` on; returns how many.
+int64_t OrthogonalityPenalty::gather_band_rows(const LatentPartition& partition, size_t round,
+                                               int64_t first_listed, Stream& stream) {
+  int64_t sent = 0;
   for (int peer = 0; peer < shards_->size(); ++peer) {
-    const Share part = own_part(wanted_by(world_->rank()), peer);
-    receive_counts_[static_cast<size_t>(peer)] = part.count * d_model_;
+    const auto at = static_cast<size_t>(peer);
+    const int64_t rows = own_part(band_rows(partition, round, peer), shards_->rank()).count;
+    send_counts_[at] = rows * d_model_;
+    receive_counts_[at] = own_part(band_rows(partition, round, shards_->rank()), peer).count * d_model_;
+    sent += rows;
   }
-  shards_->all_to_all(send_.data(), send_counts_, chunk_rows_.data(), receive_counts_, Dtype::kF32, stream);
-  shards_->wait(stream);
+  const Vector<const int32_t> listed = listed_.view().rows(first_listed, sent);
+  float* const into = shards_->size() == 1 ? chunk_rows_.data() : send_.data();
+  kernels::gather_rows(unit_.view(), listed, {into, {sent, d_model_}, listed.device}, stream);
+  if (shards_->size() > 1) {
+    shards_->all_to_all(send_.data(), send_counts_, chunk_rows_.data(), receive_counts_, Dtype::kF32, stream);
+  }
+  return sent;
 }
 
 // Marks in needed_ the places of other shards that the gradients of `shard` touch.

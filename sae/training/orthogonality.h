@@ -6,7 +6,7 @@
 // all-to-all brings the unit decoder rows to the ranks that work on them; the best partner of every latent
 // over all bands is an all-reduce of 8 bytes a latent; a second all-to-all per chunk brings each owner the
 // partner rows of its own latents, and the owner adds up its gradient in ascending order of partners. So
-// every world size computes the same bits. evaluate() is Collective over the world; not thread-safe.
+// every world size computes the same bits. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +25,22 @@ class OrthogonalityPenalty {
  public:
   // `chunk` bounds the chunks of every partition. `slices` [shards]: the latents of each dictionary shard.
   OrthogonalityPenalty(Memory& memory, int64_t d_model, std::vector<Share> slices, int64_t chunk,
-                       Communicator& world, Communicator& shards);
+                       Communicator& world, Communicator& shards,
+                       kernels::ProductOrder order = kernels::ProductOrder::kLibrary);
 
-  // Collective over the world. Stores weight * dL_orth / d(decoder row) in `gradient` [local_latents,
-  // d_model] and returns L_orth (without the weight).
+  // Collective over the world. Puts the search for the nearest neighbours on `stream`, where the host waits
+  // for nothing on a device.
+  void start(Matrix<const float> decoder, const LatentPartition& partition, Stream& stream);
+  // Collective over the world, after start() of the same partition in the same stream. Waits for the search,
+  // stores weight * dL_orth / d(decoder row) in `gradient` [local_latents, d_model] and returns L_orth
+  // (without the weight).
+  double finish(const LatentPartition& partition, float weight, Matrix<float> gradient, Stream& stream);
+  // Both, one after the other.
   double evaluate(Matrix<const float> decoder, const LatentPartition& partition, float weight,
-                  Matrix<float> gradient, Stream& stream);
+                  Matrix<float> gradient, Stream& stream) {
+    start(decoder, partition, stream);
+    return finish(partition, weight, gradient, stream);
+  }
 
   // Pairs of latents this rank compared in the last call.
   [[nodiscard]] int64_t pairs_compared() const { return pairs_compared_; }
@@ -45,9 +55,16 @@ class OrthogonalityPenalty {
   static void find_bands(const LatentPartition& partition, int world, int rank, std::vector<Band>& bands);
 
  private:
-  void find_partners(const LatentPartition& partition, Stream& stream);
+  [[nodiscard]] const std::vector<Band>& own_bands() const {
+    return bands_[static_cast<size_t>(world_->rank())];
+  }
+  [[nodiscard]] std::span<const int32_t> band_rows(const LatentPartition& partition, size_t round,
+                                                   int peer) const;
+  int64_t list_band_rows(const LatentPartition& partition, size_t rounds);
+  int64_t gather_band_rows(const LatentPartition& partition, size_t round, int64_t first_listed,
+                           Stream& stream);
   void search_band(const LatentPartition& partition, const Band& band, Stream& stream);
-  void gather_band_rows(const LatentPartition& partition, size_t round, Stream& stream);
+  void find_partners(const LatentPartition& partition, Stream& stream);
   void gather_partners(const LatentPartition& partition, int64_t chunk, Stream& stream);
   void find_needed(std::span<const int32_t> members, const int32_t* partner, int shard);
   void gather_listed(float* into, Stream& stream);
@@ -69,16 +86,17 @@ class OrthogonalityPenalty {
   kernels::PackedWeights packed_;  // [chunk, d_model]
   kernels::PairScreen screen_;
   kernels::PairWorkspace pairs_;
-  Tensor<float, 1> band_cosine_;     // [chunk]
-  Tensor<int64_t, 1> band_partner_;  // [chunk]
-  Tensor<int32_t, 1> listed_;        // [sent rows of an exchange, or chunk] own rows to gather
-  Tensor<int32_t, 1> pair_rows_;     // as PairList: [chunk]
-  Tensor<int64_t, 1> pair_offsets_;  // [chunk + 1]
-  Tensor<int32_t, 1> pair_others_;   // [2 * chunk]
-  Tensor<float, 1> pair_cosines_;    // [2 * chunk]
+  Tensor<float, 1> found_cosine_;     // [latents] of the rows of the own bands, one band after another
+  Tensor<int64_t, 1> found_partner_;  // [latents]
+  Tensor<int32_t, 1> listed_;         // [shards * local_latents] own rows to gather
+  Tensor<int32_t, 1> pair_rows_;      // as PairList: [chunk]
+  Tensor<int64_t, 1> pair_offsets_;   // [chunk + 1]
+  Tensor<int32_t, 1> pair_others_;    // [2 * chunk]
+  Tensor<float, 1> pair_cosines_;     // [2 * chunk]
   // Of the host. Exchanges and lists of a step reuse this room.
-  HostCopy band_cosine_on_host_;
-  HostCopy band_partner_on_host_;
+  HostCopy found_cosine_on_host_;
+  HostCopy found_partner_on_host_;
+  PinnedBuffer band_listed_;      // as listed_: the rows for all bands of a search
   std::vector<int64_t> best_;     // [latents] by place in the partition: cosine and partner, ordered
   std::vector<float> cosine_;     // [latents] by place
   std::vector<int32_t> partner_;  // [latents] by place: the place of the nearest neighbour in its chunk
@@ -93,6 +111,7 @@ class OrthogonalityPenalty {
   std::vector<int32_t> host_pair_others_;
   std::vector<float> host_pair_cosines_;
   int64_t pairs_compared_ = 0;
+  int64_t found_ = 0;  // rows of the own bands so far
 };
 
 }  // namespace orthant::sae

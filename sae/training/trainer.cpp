@@ -125,9 +125,10 @@ StepReport Trainer::step(ActivationSource& source, bool with_variance) {
   if (is_dense(config_.conventions)) {
     step_dense(report);
   } else {
-    Stream& beside = penalty_lane_.begin(stream_);
+    Stream& beside = world_->data->runs_beside_others() ? penalty_lane_.begin(stream_) : stream_;
+    start_penalty(report, beside);
     encode_batch(report);
-    evaluate_penalty(report, beside);
+    finish_penalty(report, beside);
     count_dead(report);
     reconstruct_batch(report);
     if (exchange_.codes_travel()) {
@@ -257,10 +258,9 @@ void Trainer::evaluate_auxiliary_loss(StepReport& report) {
 }
 
 // Needs the decoder alone, so it runs beside the encoding where the device has room.
-void Trainer::evaluate_penalty(StepReport& report, Stream& stream) {
+void Trainer::start_penalty(StepReport& report, Stream& stream) {
   const Conventions& c = config_.conventions;
   if (!penalty_ || report.step % c.orthogonality_period != 0) return;
-  const auto weight = static_cast<float>(c.orthogonality_coefficient * c.orthogonality_period);
   if (config_.partition) {
     partition_ = config_.partition(report.step);
   } else if (partition_) {
@@ -268,9 +268,15 @@ void Trainer::evaluate_penalty(StepReport& report, Stream& stream) {
   } else {
     partition_.emplace(c.latents, c.orthogonality_chunk, config_.seed, report.step);
   }
-  report.orthogonality =
-      penalty_->evaluate(dictionary_.decoder.view(), *partition_, weight, penalty_gradient_.view(), stream);
+  penalty_->start(dictionary_.decoder.view(), *partition_, stream);
   penalty_active_ = true;
+}
+
+void Trainer::finish_penalty(StepReport& report, Stream& stream) {
+  if (!penalty_active_) return;
+  const Conventions& c = config_.conventions;
+  const auto weight = static_cast<float>(c.orthogonality_coefficient * c.orthogonality_period);
+  report.orthogonality = penalty_->finish(*partition_, weight, penalty_gradient_.view(), stream);
 }
 
 kernels::LatentStepArgs Trainer::step_arguments() const {

@@ -133,7 +133,8 @@ class Trainer : public Checkpointable {
   void reconstruct_batch(StepReport& report);
   void count_dead(StepReport& report);
   void evaluate_auxiliary_loss(StepReport& report);
-  void evaluate_penalty(StepReport& report, Stream& stream);
+  void start_penalty(StepReport& report, Stream& stream);
+  void finish_penalty(StepReport& report, Stream& stream);
   void update(StepReport& report);
   void step_dense(StepReport& report);
   void find_sparsity_weights();
