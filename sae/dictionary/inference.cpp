@@ -26,7 +26,7 @@ Inference::Inference(Memory& memory, const Dictionary& dictionary, int64_t rows,
       stream_(memory.working_device()),
       sum_(memory, dictionary.latents, dictionary.d_model, shards, virtual_shards),
       encoder_(memory, dictionary, rows, std::max<int64_t>(dictionary.k, 1), 0, shards, virtual_shards),
-      scaler_(memory, "inference", dictionary, rows),
+      scaler_(memory, "inference", dictionary, rows, product_order(virtual_shards)),
       centred_(memory, "inference", {rows, dictionary.d_model}),
       codes_(memory, rows, first_capacity(dictionary, rows)) {
   pack();

@@ -27,14 +27,16 @@ kernels::RowStandard standard_of(InputScaling scaling) {
 
 }  // namespace
 
-InputScaler::InputScaler(Memory& memory, std::string_view segment, const Dictionary& dictionary, int64_t rows)
+InputScaler::InputScaler(Memory& memory, std::string_view segment, const Dictionary& dictionary, int64_t rows,
+                         kernels::ProductOrder order)
     : dictionary_(&dictionary),
       mean_(memory, segment, {is_of_rows(dictionary.input_scaling) ? rows : 0}),
       deviation_(memory, segment, {is_of_rows(dictionary.input_scaling) ? rows : 0}) {
   if (!whitens()) return;
   const int64_t width = dictionary.d_model;
-  whiten_ = kernels::PackedWeights(memory, segment, width, width);
-  unwhiten_ = kernels::PackedWeights(memory, segment, width, width);
+  for (kernels::PackedWeights* const weights : {&whiten_, &unwhiten_}) {
+    *weights = kernels::PackedWeights(memory, segment, width, width, kernels::Precision::kF32, order);
+  }
   factors_ = Tensor<float, 2>(memory, segment, {width, width});
   block_ = Tensor<float, 2>(memory, segment, {std::min(rows, kWhitenedRows), width});
 }

@@ -11,7 +11,8 @@ namespace orthant::sae {
 class InputScaler {
  public:
   // Batches of at most `rows` rows. The dictionary outlives this.
-  InputScaler(Memory& memory, std::string_view segment, const Dictionary& dictionary, int64_t rows);
+  InputScaler(Memory& memory, std::string_view segment, const Dictionary& dictionary, int64_t rows,
+              kernels::ProductOrder order = kernels::ProductOrder::kLibrary);
   // Before the first batch and whenever the dictionary's whitening has changed.
   void prepare(Stream& stream);
 

@@ -25,14 +25,6 @@ void add_bias(Vector<const float> bias, Matrix<float> out, Stream& stream) {
   if (bias.shape[0] > 0) kernels::add_row(out, bias, out, stream);
 }
 
-void refuse_device(const Memory& memory) {
-  if (memory.device().kind == DeviceKind::kCpu) return;
-  throw Error(ExitCode::kConfig, {.problem = fmt::format("sums over fixed parts cannot be formed on {}",
-                                                         to_string(memory.device())),
-                                  .why = "--deterministic is of the CPU",
-                                  .suggestion = "Use --device=cpu, or leave --deterministic out."});
-}
-
 }  // namespace
 
 Share latent_slice(int64_t latents, int shards, int index, int virtual_shards) {
@@ -52,7 +44,6 @@ ShardSum::ShardSum(Memory& memory, int64_t latents, int64_t d_model, Communicato
                  .why = "--deterministic forms every sum over a fixed number of parts",
                  .suggestion = "Set train.virtual_shards to a multiple of mesh.dictionary."});
   }
-  if (virtual_shards > 0) refuse_device(memory);
   slice_ = latent_slice(latents, shards.size(), shards.rank(), virtual_shards);
   local_parts_ =
       virtual_shards > 0 ? virtual_shards / shards.size() : fast_parts(slice_.count, memory.device());
@@ -87,14 +78,14 @@ void ShardSum::decode(kernels::CodesView codes, Matrix<const float> decoder, Vec
   }
   for (int64_t first = 0; first < out.shape[0]; first += kOrderedRowBlock) {
     const int64_t rows = std::min(kOrderedRowBlock, out.shape[0] - first);
-    View<float, 2> parts{parts_.data(), {local_parts_, rows * d_model_}};
+    const Matrix<float> parts{parts_.data(), {local_parts_, rows * d_model_}, out.device};
     for (int64_t p = 0; p < local_parts_; ++p) {
       const Share part = local_part(p);
       kernels::decode(codes.row_range(first, rows), slice_.first + part.first,
                       decoder.rows(part.first, part.count), DecodeStart::kZero, {},
-                      Matrix<float>{parts.row(p), {rows, d_model_}}, stream);
+                      {parts.row(p), {rows, d_model_}, out.device}, stream);
     }
-    ordered_sum_->all_reduce(parts, Vector<float>{out.row(first), {rows * d_model_}}, stream);
+    ordered_sum_->all_reduce(parts, {out.row(first), {rows * d_model_}, out.device}, stream);
   }
   add_bias(bias, out, stream);
 }

@@ -4,8 +4,8 @@
 // Two orders of the sum. Fast: one partial row a shard, reduced by all_reduce; equal bits at an equal number
 // of shards. Ordered (virtual_shards > 0): the latents are cut into virtual_shards fixed parts whose sums are
 // added in a fixed tree, so the bits are the same at every number of shards that divides virtual_shards. Rows
-// are worked off in blocks, so memory does not grow with the batch. On the CPU only. Collective over the
-// shards; not thread-safe.
+// are worked off in blocks, so memory does not grow with the batch. Collective over the shards; not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,11 @@
 
 #include "kernels/codes/codes.h"
 #include "kernels/codes/decode.h"
+#include "kernels/dense/dense_product.h"
 #include "runtime/comm/communicator.h"
-#include "runtime/comm/ordered_sum.h"
 #include "runtime/core/share.h"
 #include "runtime/device/host_copy.h"
+#include "sae/dictionary/ordered_sum.h"
 
 namespace orthant::sae {
 
@@ -24,13 +25,17 @@ namespace orthant::sae {
 // parts.
 [[nodiscard]] Share latent_slice(int64_t latents, int shards, int index, int virtual_shards);
 
+// The order of dense products that goes with the order of those sums.
+[[nodiscard]] constexpr kernels::ProductOrder product_order(int virtual_shards) {
+  return virtual_shards > 0 ? kernels::ProductOrder::kDepth : kernels::ProductOrder::kLibrary;
+}
+
 // Rows that are summed over the shards at once where the order of sums is fixed.
 inline constexpr int64_t kOrderedRowBlock = 256;
 
 class ShardSum {
  public:
-  // Throws Error(kConfig) unless the shards divide virtual_shards (0: fast), and where a device is to add in
-  // that order.
+  // Throws Error(kConfig) unless the shards divide virtual_shards (0: fast).
   ShardSum(Memory& memory, int64_t latents, int64_t d_model, Communicator& shards, int virtual_shards);
 
   // out[r] = bias + sum over all latents of values * decoder rows. `codes` hold at least this shard's

@@ -52,16 +52,17 @@ DictionaryGeometry measure_geometry(const Dictionary& d, uint64_t seed, Communic
   const auto whole = [&](const std::vector<float>& local) {
     return gather_latent_values(local, slices, shards, stream);
   };
+  const kernels::ProductOrder order = product_order(virtual_shards);
   DictionaryGeometry geometry;
-  geometry.max_decoder_cosine = whole(neighbour_cosines(d.decoder.view(), slices, shards, stream));
-  geometry.max_encoder_cosine = whole(neighbour_cosines(d.encoder.view(), slices, shards, stream));
+  geometry.max_decoder_cosine = whole(neighbour_cosines(d.decoder.view(), slices, shards, stream, order));
+  geometry.max_encoder_cosine = whole(neighbour_cosines(d.encoder.view(), slices, shards, stream, order));
   geometry.encoder_decoder_cosine = whole(own_angles(*host));
   geometry.encoder_norm = whole(own_encoder_norms(*host));
   const std::span<const float> biases = host->encoder_bias.view().span();
   geometry.encoder_bias = whole({biases.begin(), biases.end()});
   geometry.mean_max_decoder_cosine = mean_of(geometry.max_decoder_cosine);
   geometry.mean_max_encoder_cosine = mean_of(geometry.max_encoder_cosine);
-  geometry.chance_mean_cosine = chance_mean_cosine(d.d_model, seed, slices, shards, stream);
+  geometry.chance_mean_cosine = chance_mean_cosine(d.d_model, seed, slices, shards, stream, order);
   return geometry;
 }
 

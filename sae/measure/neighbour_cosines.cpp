@@ -30,7 +30,7 @@ Tensor<float, 2> moved_to(Device device, Tensor<float, 2> host) {
 }  // namespace
 
 std::vector<float> neighbour_cosines(Matrix<const float> rows, std::span<const Share> slices,
-                                     Communicator& shards, Stream& stream) {
+                                     Communicator& shards, Stream& stream, kernels::ProductOrder order) {
   const int size = shards.size();
   const Share own = slices[static_cast<size_t>(shards.rank())];
   const int64_t d_model = rows.shape[1];
@@ -41,7 +41,7 @@ std::vector<float> neighbour_cosines(Matrix<const float> rows, std::span<const S
   Tensor<float, 1> norms(memory, "measure", {own.count});
   Tensor<float, 2> visiting(memory, "measure", {most, d_model});
   Tensor<float, 2> arriving(memory, "measure", {size > 1 ? most : 0, d_model});
-  kernels::PackedWeights packed(memory, "measure", most, d_model);
+  kernels::PackedWeights packed(memory, "measure", most, d_model, kernels::Precision::kF32, order);
   kernels::ProductTile tile(memory, "measure", own.count, most);
   kernels::unit_rows(rows, unit.view(), norms.view(), stream);
   visiting.zero();
@@ -85,7 +85,7 @@ double mean_of(std::span<const float> values) {
 }
 
 double chance_mean_cosine(int64_t d_model, uint64_t seed, std::span<const Share> slices, Communicator& shards,
-                          Stream& stream) {
+                          Stream& stream, kernels::ProductOrder order) {
   const Share own = slices[static_cast<size_t>(shards.rank())];
   Memory host;
   Tensor<float, 2> rows(host, "measure", {own.count, d_model});
@@ -97,7 +97,7 @@ double chance_mean_cosine(int64_t d_model, uint64_t seed, std::span<const Share>
     }
   }
   rows = moved_to(stream.device(), std::move(rows));
-  const std::vector<float> cosines = neighbour_cosines(rows.view(), slices, shards, stream);
+  const std::vector<float> cosines = neighbour_cosines(rows.view(), slices, shards, stream, order);
   return mean_of(gather_latent_values(cosines, slices, shards, stream));
 }
 

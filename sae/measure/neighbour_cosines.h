@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/dense/dense_product.h"
 #include "runtime/comm/communicator.h"
 #include "runtime/core/share.h"
 #include "runtime/device/tensor.h"
@@ -16,8 +17,9 @@ namespace orthant::sae {
 
 // For each row of `rows` [local_latents, d_model] (the slice of this shard; `slices` [shards] are all of
 // them), the largest cosine to another row of any shard. -1 where there is no other row.
-[[nodiscard]] std::vector<float> neighbour_cosines(Matrix<const float> rows, std::span<const Share> slices,
-                                                   Communicator& shards, Stream& stream);
+[[nodiscard]] std::vector<float> neighbour_cosines(
+    Matrix<const float> rows, std::span<const Share> slices, Communicator& shards, Stream& stream,
+    kernels::ProductOrder order = kernels::ProductOrder::kLibrary);
 
 // Every shard's values in latent order, on every rank. Collective.
 [[nodiscard]] std::vector<float> gather_latent_values(std::span<const float> local,
@@ -30,6 +32,7 @@ namespace orthant::sae {
 // The mean that independent random directions of the same shape have: what neighbour cosines are to be held
 // against. Drawn from `seed`; Collective over the shards.
 [[nodiscard]] double chance_mean_cosine(int64_t d_model, uint64_t seed, std::span<const Share> slices,
-                                        Communicator& shards, Stream& stream);
+                                        Communicator& shards, Stream& stream,
+                                        kernels::ProductOrder order = kernels::ProductOrder::kLibrary);
 
 }  // namespace orthant::sae

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "runtime/comm/ordered_sum.h"
 #include "runtime/comm/planned_world.h"
+#include "sae/dictionary/ordered_sum.h"
 #include "sae/dictionary/reconstruction.h"
 #include "sae/dictionary/selection.h"
 #include "sae/training/dense_blocks.h"

@@ -63,7 +63,7 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
                  is_dense(config_.conventions), config_.updates, *grid.data, sum_),
       penalty_lane_(memory.working_device()),
       feed_(memory, own_rows_.count, d_model, config_.micro_batches, *grid.dictionary),
-      scaler_(memory, "batch", dictionary_, own_rows_.count),
+      scaler_(memory, "batch", dictionary_, own_rows_.count, product_order(config_.virtual_shards)),
       x_(memory, "batch", {own_rows_.count, d_model}),
       centred_(memory, "batch", {exchange_.held_rows().count, d_model}),
       gradient_(memory, "batch", {exchange_.held_rows().count, d_model}),
@@ -104,7 +104,7 @@ void Trainer::prepare_penalty(Memory& memory) {
   if (!penalized) return;
   penalty_ = std::make_unique<OrthogonalityPenalty>(
       memory, d_model_, slices_of(c.latents, grid_->dictionary->size(), config_.virtual_shards),
-      c.orthogonality_chunk, *world_->data, *grid_->dictionary);
+      c.orthogonality_chunk, *world_->data, *grid_->dictionary, product_order(config_.virtual_shards));
 }
 
 double Trainer::error_share() const {
@@ -347,7 +347,8 @@ double Trainer::orthogonality(const LatentPartition& partition) {
   Memory memory(stream_.device());
   OrthogonalityPenalty penalty(
       memory, d_model_, slices_of(dictionary_.latents, grid_->dictionary->size(), config_.virtual_shards),
-      config_.conventions.orthogonality_chunk, *world_->data, *grid_->dictionary);
+      config_.conventions.orthogonality_chunk, *world_->data, *grid_->dictionary,
+      product_order(config_.virtual_shards));
   Tensor<float, 2> gradient(memory, "orthogonality", {dictionary_.slice.count, d_model_});
   return penalty.evaluate(dictionary_.decoder.view(), partition, 0.0f, gradient.view(), stream_);
 }

@@ -30,7 +30,9 @@ boost::json::object training_result(Trainer& trainer, ActivationSource& source, 
       measure_reconstruction(trainer.dictionary(), source, held_out ? Split::kHoldout : Split::kTrain,
                              holdout_rows, grid, config.virtual_shards);
   const std::vector<Share> slices = all_slices(d, grid.dictionary->size(), config.virtual_shards);
-  const std::vector<float> cosines = neighbour_cosines(d.decoder.view(), slices, *grid.dictionary, stream);
+  const kernels::ProductOrder order = product_order(config.virtual_shards);
+  const std::vector<float> cosines =
+      neighbour_cosines(d.decoder.view(), slices, *grid.dictionary, stream, order);
   const std::vector<float> all = gather_latent_values(cosines, slices, *grid.dictionary, stream);
   const LatentPartition partition(d.latents, config.conventions.orthogonality_chunk, config.seed,
                                   trainer.steps_done());
@@ -42,7 +44,8 @@ boost::json::object training_result(Trainer& trainer, ActivationSource& source, 
   result["cosine"] = quality.cosine;
   result["dead_fraction"] = 1.0 - quality.alive_fraction;
   result["mean_max_cosine"] = mean_of(all);
-  result["chance_mean_cosine"] = chance_mean_cosine(d.d_model, config.seed, slices, *grid.dictionary, stream);
+  result["chance_mean_cosine"] =
+      chance_mean_cosine(d.d_model, config.seed, slices, *grid.dictionary, stream, order);
   result["orthogonality"] = trainer.orthogonality(partition);
   result["threshold"] = d.threshold;
   result["input_scale"] = d.input_scale;

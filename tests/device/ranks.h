@@ -7,13 +7,23 @@
 
 namespace orthant::testing {
 
-inline void run_device_ranks(int ranks, const std::function<void(World&)>& body) {
-  NcclDouble libraries(ranks,
-                       {.holds = emulation::is_device_memory, .work = [](const std::function<void()>& task) {
-                          const emulation::DeviceWork work;
-                          task();
-                        }});
+class DeviceLibraries : public NcclDouble {
+ public:
+  explicit DeviceLibraries(int ranks)
+      : NcclDouble(ranks,
+                   {.holds = emulation::is_device_memory, .work = [](const std::function<void()>& task) {
+                      const emulation::DeviceWork work;
+                      task();
+                    }}) {}
+};
+
+inline void run_device_ranks(DeviceLibraries& libraries, int ranks, const std::function<void(World&)>& body) {
   run_nccl_ranks(libraries, ranks, {}, body);
+}
+
+inline void run_device_ranks(int ranks, const std::function<void(World&)>& body) {
+  DeviceLibraries libraries(ranks);
+  run_device_ranks(libraries, ranks, body);
 }
 
 }  // namespace orthant::testing

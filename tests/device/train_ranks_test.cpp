@@ -1,5 +1,5 @@
 // A training over several devices beside the same training over ranks of the CPU: the same steps, the same
-// bytes on the wire, which are those of the formulas.
+// bytes on the wire, which are those of the formulas, and where it is deterministic the same bits.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -34,12 +34,17 @@ struct Wish {
   bool has_dead_latents = false;
   // Rows of a block whose exchange runs beside the encoding of the next, on devices.
   int64_t exchange_rows = ShardEncoder::kExchangeRows;
+  int virtual_shards = 0;
+  std::string input_scaling = {};  // none: the preset's
+  kernels::Precision precision = kernels::Precision::kF32;
 };
 
 void PrintTo(const Wish& wish, std::ostream* out) {
   *out << wish.preset << "_" << wish.mesh.data << "x" << wish.mesh.dictionary << "_" << name_of(wish.way)
        << (wish.has_dead_latents ? "_auxk" : "")
-       << (wish.exchange_rows < kBatch ? "_blocks_of_" + std::to_string(wish.exchange_rows) : "");
+       << (wish.exchange_rows < kBatch ? "_blocks_of_" + std::to_string(wish.exchange_rows) : "")
+       << (wish.input_scaling.empty() ? "" : "_") << wish.input_scaling
+       << (wish.precision == kernels::Precision::kF32 ? "" : "_bf16");
 }
 
 TrainerConfig tiny_training(const Wish& wish) {
@@ -50,6 +55,7 @@ TrainerConfig tiny_training(const Wish& wish) {
   dictionary.set_auxk(6);
   dictionary.set_dead_feature_threshold(wish.has_dead_latents ? kBatch : int64_t{1} << 40);
   dictionary.mutable_orthogonality()->set_chunk(20);
+  if (!wish.input_scaling.empty()) dictionary.set_normalize_activations(wish.input_scaling);
   Train train;
   train.set_lr(kRate);
   train.set_lr_warm_up_steps(2);
@@ -61,6 +67,8 @@ TrainerConfig tiny_training(const Wish& wish) {
   config.seed = 11;
   config.data_parallel = wish.way;
   config.exchange_rows = wish.exchange_rows;
+  config.virtual_shards = wish.virtual_shards;
+  config.conventions.encoder_precision = wish.precision;
   return config;
 }
 
@@ -80,6 +88,7 @@ struct OfRank {
   std::vector<StepReport> reports;
   std::vector<Sent> sent;  // up to the end of each step, from its start
   std::vector<float> weights;
+  std::string sha256;  // of the whole dictionary
 };
 
 Traffic operator-(const Traffic& after, const Traffic& before) {
@@ -113,7 +122,11 @@ OfRank train(World& world, const Wish& wish) {
       result.sent.push_back({grid.dictionary->traffic() - before.dictionary,
                              grid.data->traffic() - before.data, world.data->traffic() - before.world});
     }
+    trainer.wait();
     result.weights = weights_of(trainer.dictionary());
+    const HostDictionary on_host(trainer.dictionary());
+    Stream stream(world.data->device());
+    result.sha256 = weights_sha256(*on_host, *grid.dictionary, stream);
   }
   world.control->barrier();
   grid.dictionary->close();
@@ -128,12 +141,17 @@ std::vector<OfRank> train_on_cpu(const Wish& wish) {
   return all;
 }
 
-std::vector<OfRank> train_on_devices(const Wish& wish) {
+std::vector<OfRank> train_on_devices(const Wish& wish, testing::DeviceLibraries& libraries) {
   std::vector<OfRank> all(static_cast<size_t>(wish.mesh.data * wish.mesh.dictionary));
-  testing::run_device_ranks(static_cast<int>(all.size()), [&](World& world) {
+  testing::run_device_ranks(libraries, static_cast<int>(all.size()), [&](World& world) {
     all[static_cast<size_t>(world.rank())] = train(world, wish);
   });
   return all;
+}
+
+std::vector<OfRank> train_on_devices(const Wish& wish) {
+  testing::DeviceLibraries libraries(wish.mesh.data * wish.mesh.dictionary);
+  return train_on_devices(wish, libraries);
 }
 
 void expect_equal(const Traffic& expected, const Traffic& found, const std::string& where) {
@@ -225,6 +243,72 @@ INSTANTIATE_TEST_SUITE_P(
                       Wish{"topk", {2, 1}, DataParallel::kCodes, true}, Wish{"ortsae", {1, 2}},
                       Wish{"ortsae", {2, 1}}, Wish{"standard", {1, 2}}, Wish{"saelens_topk", {1, 2}},
                       Wish{"dl_topk", {1, 2}}),
+    [](const ::testing::TestParamInfo<Wish>& named) { return ::testing::PrintToString(named.param); });
+
+using DeterministicOnADevice = testing::DeviceTest;
+
+class DeterministicOnDevices : public testing::DeviceTest, public ::testing::WithParamInterface<Wish> {};
+
+TEST_P(DeterministicOnDevices, HasTheBitsOfOneProcessOfTheCpuAndAsksForNoFloatingSum) {
+  Wish wish = GetParam(), alone = wish;
+  alone.mesh = {1, 1};
+  wish.virtual_shards = alone.virtual_shards = 12;
+  const OfRank expected = train_on_cpu(alone).front();
+  const int ranks = wish.mesh.data * wish.mesh.dictionary;
+  testing::DeviceLibraries libraries(ranks);
+  for (const OfRank& found : train_on_devices(wish, libraries)) {
+    EXPECT_EQ(found.sha256, expected.sha256);
+    for (size_t i = 0; i < kSteps; ++i) {
+      EXPECT_EQ(found.reports[i].loss, expected.reports[i].loss) << i;
+      EXPECT_EQ(found.reports[i].orthogonality, expected.reports[i].orthogonality) << i;
+      EXPECT_EQ(found.reports[i].auxiliary, expected.reports[i].auxiliary) << i;
+      EXPECT_EQ(found.reports[i].gradient_norm, expected.reports[i].gradient_norm) << i;
+    }
+  }
+  EXPECT_EQ(libraries.floating_sums(), 0);
+  for (int rank = 0; rank < ranks; ++rank) {
+    const std::vector<std::string> calls = libraries.calls(rank);
+    EXPECT_EQ(std::count(calls.begin(), calls.end(), "reduce_scatter"), 0);
+  }
+}
+
+// Where the bits are those of one process, the fast order of sums gives others.
+TEST_F(DeterministicOnADevice, IsNotWhatTheFastOrderGives) {
+  const OfRank fast = train_on_devices({"topk", {1, 3}}).front(),
+               alone = train_on_cpu({"topk", {1, 1}}).front();
+  EXPECT_NE(fast.sha256, alone.sha256);
+}
+
+// One that launches in no order shares the rows of a step at its start instead of beside the step before.
+TEST_F(DeterministicOnADevice, AnOldNcclOverlapsNothingAndGivesTheSame) {
+  for (const char* preset : {"topk", "ortsae"}) {
+    const Wish wish{preset, {1, 2}};
+    testing::DeviceLibraries old(2), recent(2);
+    old.set_version(22505);
+    const std::vector<OfRank> found = train_on_devices(wish, old), expected = train_on_devices(wish, recent);
+    for (size_t rank = 0; rank < 2; ++rank) {
+      EXPECT_EQ(found[rank].sha256, expected[rank].sha256);
+      expect_same_bytes_sent(expected[rank], found[rank]);
+      // The last step of the recent one shares no rows any more.
+      EXPECT_GT(found[rank].sent[kSteps - 1].dictionary.all_gather,
+                expected[rank].sent[kSteps - 1].dictionary.all_gather);
+      EXPECT_EQ(found[rank].sent[1].dictionary.all_gather, expected[rank].sent[1].dictionary.all_gather);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, DeterministicOnDevices,
+    ::testing::Values(Wish{"topk", {1, 1}}, Wish{"topk", {1, 2}}, Wish{"topk", {1, 3}}, Wish{"topk", {2, 1}},
+                      Wish{"topk", {2, 2}}, Wish{"topk", {1, 3}, DataParallel::kCodes, true, 5},
+                      Wish{"ortsae", {1, 1}}, Wish{"ortsae", {1, 3}}, Wish{"ortsae", {2, 1}},
+                      Wish{"batchtopk", {1, 2}}, Wish{"standard", {1, 1}}, Wish{"standard", {1, 2}},
+                      Wish{"saelens_topk", {1, 2}, DataParallel::kCodes, true},
+                      Wish{"dl_topk", {1, 3}, DataParallel::kCodes, true},
+                      Wish{"topk", {1, 2}, DataParallel::kCodes, false, 18, 0, "layer_norm"},
+                      Wish{"topk", {1, 2}, DataParallel::kCodes, false, 18, 0, "whiten"},
+                      Wish{
+                          "topk", {1, 2}, DataParallel::kCodes, false, 18, 0, "", kernels::Precision::kBF16}),
     [](const ::testing::TestParamInfo<Wish>& named) { return ::testing::PrintToString(named.param); });
 
 #endif

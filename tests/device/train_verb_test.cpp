@@ -101,7 +101,30 @@ TEST_F(TrainVerbOfADevice, MultipliesInBf16UnlessAsked) {
             result_on(testing::device(), asked).at("weights_sha256"));
 }
 
-TEST_F(TrainVerbOfADevice, RefusesFixedSumsAndWhatHasNoRoom) {
+TEST_F(TrainVerbOfADevice, DeterministicJobsEndAsOnTheCpu) {
+  for (const char* preset : {"topk", "ortsae"}) {
+    Fields fields = tiny_job(preset);
+    fields.emplace_back("deterministic", "true");
+    json::object cpu = result_on(kCpu, fields), there = result_on(testing::device(), fields);
+    for (const char* name : {"seconds", "tokens_per_second", "memory_bytes", "peak_resident_bytes"}) {
+      cpu.erase(name);
+      there.erase(name);
+    }
+    EXPECT_EQ(there, cpu);
+  }
+}
+
+TEST_F(TrainVerbOfADevice, ALiveModelOnADeviceIsNotDeterministic) {
+  Fields fields = {
+      {"source.model", "none"}, {"source.text", "none"}, {"source.hook", "blocks.0.hook_resid_post"},
+      {"sae.preset", "topk"},   {"sae.latents", "48"},   {"deterministic", "true"}};
+  std::string message;
+  EXPECT_EQ(testing::code_of([&] { (void)result_on(testing::device(), fields); }, &message),
+            ExitCode::kConfig);
+  EXPECT_NE(message.find("harvest"), std::string::npos) << message;
+}
+
+TEST_F(TrainVerbOfADevice, RefusesWhatHasNoRoom) {
   const auto refusal = [](const char* field, const char* value) {
     Fields fields = tiny_job("topk");
     fields.emplace_back(field, value);
@@ -110,7 +133,6 @@ TEST_F(TrainVerbOfADevice, RefusesFixedSumsAndWhatHasNoRoom) {
               ExitCode::kConfig);
     return message;
   };
-  EXPECT_NE(refusal("deterministic", "true").find("--deterministic"), std::string::npos);
   const std::string no_room = refusal("sae.latents", "2000000000");
   EXPECT_NE(no_room.find("this training needs"), std::string::npos) << no_room;
   EXPECT_NE(no_room.find(to_string(testing::device())), std::string::npos) << no_room;

@@ -29,6 +29,13 @@ TEST(PrecisionChoice, FollowsTheDeviceWhereNothingIsAsked) {
   EXPECT_EQ(settled("", kCuda), "bf16");
 }
 
+TEST(PrecisionChoice, IsThatOfEveryDeviceWhereTheJobIsDeterministic) {
+  Config config = perplexity("");
+  config.set("deterministic", "true");
+  settle_precision(config, kCuda);
+  EXPECT_EQ(config.as<LmPerplexity>().precision(), "f32");
+}
+
 TEST(PrecisionChoice, LeavesWhatIsAsked) {
   EXPECT_EQ(settled("bf16", kCpu), "bf16");
   EXPECT_EQ(settled("f32", kCuda), "f32");

@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/comm/ordered_sum.h"
 #include "runtime/comm/world.h"
 #include "runtime/core/rng.h"
+#include "sae/dictionary/ordered_sum.h"
 
 namespace orthant::testing {
+
+using sae::OrderedSum;
 
 inline constexpr int kVirtualShards = 12;
 

@@ -19,7 +19,7 @@
 
 #include "runtime/comm/communicator.h"
 
-namespace orthant {
+namespace orthant::sae {
 
 // Longer vectors are summed in pieces of so many elements, each with its own exchange.
 inline constexpr int64_t kOrderedSumPiece = int64_t{1} << 16;
@@ -39,12 +39,12 @@ class OrderedSum {
   // elements], which stay as they are.
   void all_reduce(Matrix<const float> parts, Vector<float> out, Stream& stream);
 
-  // Collective. The sum of V scalars; `parts` [V/S] are this rank's.
+  // Collective. The sum of V scalars; `parts` [V/S] are this rank's, on the host.
   [[nodiscard]] double total(std::span<const double> parts, Stream& stream);
 
  private:
-  void sum_piece(Matrix<const float> parts, int64_t first, int64_t count, float* out, Stream& stream);
-  void sum_piece_alone(Matrix<const float> parts, int64_t first, int64_t count, float* out);
+  void sum_piece(Matrix<const float> parts, int64_t first, Vector<float> out, Stream& stream);
+  void sum_piece_alone(Matrix<const float> parts, int64_t first, Vector<float> out, Stream& stream);
 
   Communicator* group_;
   int virtual_shards_;
@@ -52,10 +52,10 @@ class OrderedSum {
   int64_t piece_elements_;
   Tensor<float, 1> gathered_;            // [V * own share of a piece]
   Tensor<float, 1> packed_;              // [V/S * piece], the shares of the receivers one after another
-  Tensor<double, 1> scalars_;            // [V]
+  std::vector<double> scalars_;          // [V]
   std::vector<int64_t> shares_;          // [S] elements of the piece that each rank adds
   std::vector<int64_t> send_counts_;     // [S]
   std::vector<int64_t> receive_counts_;  // [S]
 };
 
-}  // namespace orthant
+}  // namespace orthant::sae

@@ -1,3 +1,5 @@
+#include "sae/dictionary/ordered_sum.h"
+
 #include "runtime/core/error.h"
 #include "tests/parallel/ordered_sum_contract.h"
 
@@ -29,8 +31,8 @@ TEST(OrderedSumTree, OrderMattersForTheseValues) {
 }
 
 TEST(OrderedSumTree, RejectsRanksThatDoNotDivideTheShards) {
-  EXPECT_FALSE(deals_evenly(12, 5));
-  EXPECT_FALSE(deals_evenly(12, 24));
+  EXPECT_FALSE(sae::deals_evenly(12, 5));
+  EXPECT_FALSE(sae::deals_evenly(12, 24));
   EXPECT_THROW(run_thread_ranks(5,
                                 [&](World world) {
                                   Memory memory;

@@ -1,27 +1,24 @@
-#include "runtime/comm/ordered_sum.h"
+#include "sae/dictionary/ordered_sum.h"
 
 #include <algorithm>
 
+#include "kernels/dense/elementwise.h"
+#include "kernels/dense/ordered_sums.h"
 #include "runtime/core/error.h"
 #include "runtime/core/share.h"
 
-namespace orthant {
+namespace orthant::sae {
 namespace {
 
-// Adds the rows of `parts` [rows, elements] in the tree; the sum is left in the first row.
-template <typename T>
-void add_in_tree(T* parts, int rows, int64_t elements) {
-  while (rows > 1) {
-    const int pairs = rows / 2;
-    for (int pair = 0; pair < pairs; ++pair) {
-      const T* const left = parts + 2 * pair * elements;
-      const T* const right = left + elements;
-      T* const sum = parts + pair * elements;
-      for (int64_t i = 0; i < elements; ++i) sum[i] = left[i] + right[i];
-    }
-    if (rows % 2 == 1) std::copy_n(parts + (rows - 1) * elements, elements, parts + pairs * elements);
-    rows = pairs + rows % 2;
+double tree_sum(std::span<double> parts) {
+  size_t count = parts.size();
+  while (count > 1) {
+    const size_t pairs = count / 2;
+    for (size_t pair = 0; pair < pairs; ++pair) parts[pair] = parts[2 * pair] + parts[2 * pair + 1];
+    if (count % 2 == 1) parts[pairs] = parts[count - 1];
+    count = pairs + count % 2;
   }
+  return parts.front();
 }
 
 }  // namespace
@@ -34,7 +31,7 @@ OrderedSum::OrderedSum(Memory& memory, std::string_view segment, int64_t most_el
       piece_elements_(std::min(kOrderedSumPiece, most_elements)),
       gathered_(memory, segment, {virtual_shards * share_of(piece_elements_, group.size(), 0).count}),
       packed_(memory, segment, {group.size() == 1 ? 0 : own_parts_ * piece_elements_}),
-      scalars_(memory, segment, {virtual_shards}),
+      scalars_(static_cast<size_t>(virtual_shards)),
       shares_(static_cast<size_t>(group.size())),
       send_counts_(static_cast<size_t>(group.size())),
       receive_counts_(static_cast<size_t>(group.size())) {
@@ -46,27 +43,26 @@ void OrderedSum::all_reduce(Matrix<const float> parts, Vector<float> out, Stream
   require(parts.shape[0] == own_parts_ && parts.shape[1] == elements,
           "a rank brings V/S parts of the length of the sum");
   for (int64_t first = 0; first < elements; first += piece_elements_) {
-    const int64_t count = std::min(piece_elements_, elements - first);
+    const Vector<float> piece = out.rows(first, std::min(piece_elements_, elements - first));
     if (group_->size() == 1) {
-      sum_piece_alone(parts, first, count, out.data);
+      sum_piece_alone(parts, first, piece, stream);
     } else {
-      sum_piece(parts, first, count, out.data, stream);
+      sum_piece(parts, first, piece, stream);
     }
   }
 }
 
 // A world of one holds every part: nothing travels.
-void OrderedSum::sum_piece_alone(Matrix<const float> parts, int64_t first, int64_t count, float* out) {
-  float* const all = gathered_.data();
-  for (int part = 0; part < own_parts_; ++part)
-    std::copy_n(parts.row(part) + first, count, all + part * count);
-  add_in_tree(all, own_parts_, count);
-  std::copy_n(all, count, out + first);
+void OrderedSum::sum_piece_alone(Matrix<const float> parts, int64_t first, Vector<float> out,
+                                 Stream& stream) {
+  const Matrix<float> all{gathered_.data(), {own_parts_, out.shape[0]}, out.device};
+  kernels::copy_columns(parts, first, all, stream);
+  kernels::add_in_tree(all, stream);
+  kernels::copy({all.data, out.shape, out.device}, out, stream);
 }
 
-void OrderedSum::sum_piece(Matrix<const float> parts, int64_t first, int64_t count, float* out,
-                           Stream& stream) {
-  const int64_t own = share_of(count, group_->size(), group_->rank()).count;
+void OrderedSum::sum_piece(Matrix<const float> parts, int64_t first, Vector<float> out, Stream& stream) {
+  const int64_t count = out.shape[0], own = share_of(count, group_->size(), group_->rank()).count;
   float* packed = packed_.data();
   for (int r = 0; r < group_->size(); ++r) {
     const Share share = share_of(count, group_->size(), r);
@@ -74,20 +70,19 @@ void OrderedSum::sum_piece(Matrix<const float> parts, int64_t first, int64_t cou
     shares_[rank] = share.count;
     send_counts_[rank] = own_parts_ * share.count;
     receive_counts_[rank] = own_parts_ * own;
-    for (int part = 0; part < own_parts_; ++part) {
-      packed = std::copy_n(parts.row(part) + first + share.first, share.count, packed);
-    }
+    kernels::copy_columns(parts, first + share.first, {packed, {own_parts_, share.count}, out.device},
+                          stream);
+    packed += send_counts_[rank];
   }
   group_->all_to_all(packed_.data(), send_counts_, gathered_.data(), receive_counts_, Dtype::kF32, stream);
-  add_in_tree(gathered_.data(), virtual_shards_, own);
-  group_->all_gather_uneven(gathered_.data(), out + first, shares_, Dtype::kF32, stream);
+  kernels::add_in_tree({gathered_.data(), {virtual_shards_, own}, out.device}, stream);
+  group_->all_gather_uneven(gathered_.data(), out.data, shares_, Dtype::kF32, stream);
 }
 
 double OrderedSum::total(std::span<const double> parts, Stream& stream) {
   require(static_cast<int64_t>(parts.size()) == own_parts_, "a rank brings V/S parts");
   group_->all_gather(parts.data(), scalars_.data(), own_parts_, Dtype::kF64, stream);
-  add_in_tree(scalars_.data(), virtual_shards_, 1);
-  return scalars_.data()[0];
+  return tree_sum(scalars_);
 }
 
-}  // namespace orthant
+}  // namespace orthant::sae
