@@ -35,9 +35,11 @@ void NcclScratch::wait_for_work(Watchdog::Watch& watch) {
   in_use_ = false;
 }
 
+// The library waits without a deadline for what is on any stream, so all of it is waited for before.
 void NcclScratch::give_back(Watchdog::Watch& watch) {
   if (data_ == nullptr) return;
-  wait_for_work(watch);
+  link_.wait(watch, nullptr);
+  in_use_ = false;
   link_.deregister_buffer(watch, std::exchange(handle_, nullptr));
   link_.api().release(link_.own().device, std::exchange(data_, nullptr));
   bytes_ = 0;

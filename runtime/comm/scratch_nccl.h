@@ -20,7 +20,7 @@ class NcclScratch {
   [[nodiscard]] std::byte* room(Watchdog::Watch& watch, int64_t bytes, void* stream);
   // All work on it is done.
   void rest() { in_use_ = false; }
-  // Waits for the work that uses it and takes it from NCCL again.
+  // Waits for all work of the device and takes it from NCCL again.
   void give_back(Watchdog::Watch& watch);
 
  private:

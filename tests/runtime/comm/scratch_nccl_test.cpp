@@ -71,13 +71,14 @@ TEST_F(Scratch, GivingBackWaitsForAll) {
   EXPECT_EQ(waited_for, kAllStreams);
 }
 
-TEST_F(Scratch, NothingIsWaitedForAtRest) {
+TEST_F(Scratch, AtRestOnlyGivingBackWaits) {
   (void)room(100, &one);
   scratch().rest();
   (void)room(100, &other);
   scratch().rest();
-  give_back();
   EXPECT_EQ(waited_for, kNothing);
+  give_back();
+  EXPECT_EQ(waited_for, kAllStreams);
 }
 
 }  // namespace
