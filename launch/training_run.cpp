@@ -108,7 +108,6 @@ class TrainingWatch {
   void begin(int64_t first_step) {
     begun_ = stopwatch_->seconds();
     first_step_ = first_step;
-    sent_at_start_ = sent_bytes_ = trainer_->sent_bytes();
     if (invocation_->run == nullptr) return;
     invocation_->run->begin_attempt("step", first_step);
     metrics_ =
@@ -126,8 +125,8 @@ class TrainingWatch {
     const double speed_of_light = has_peak ? necessary_flop(*trainer_) / per_step / peak_ : -1.0;
     if (has_peak) scalars.emplace_back("system/speed_of_light", speed_of_light);
     scalars.emplace_back("system/io_share", io);
-    const int64_t sent = trainer_->sent_bytes() - sent_bytes_;
-    sent_bytes_ += sent;
+    const int64_t sent = sent_bytes_ + trainer_->sent_bytes() - entered_at_ - logged_bytes_;
+    logged_bytes_ += sent;
     scalars.emplace_back("system/sent_bytes_per_step",
                          static_cast<double>(sent) / static_cast<double>(steps));
     if (metrics_) metrics_->write(report.step, (report.step + 1) * config.batch_tokens, elapsed(), scalars);
@@ -146,8 +145,11 @@ class TrainingWatch {
   // Seconds of steps so far.
   [[nodiscard]] double elapsed() const { return stopwatch_->seconds() - begun_; }
   [[nodiscard]] int64_t first_step() const { return first_step_; }
+  // Around each step: trainings that take turns may share their groups of ranks.
+  void enter() { entered_at_ = trainer_->sent_bytes(); }
+  void leave() { sent_bytes_ += trainer_->sent_bytes() - entered_at_; }
   // By the steps of this attempt, of this rank.
-  [[nodiscard]] int64_t sent_bytes() const { return sent_bytes_ - sent_at_start_; }
+  [[nodiscard]] int64_t sent_bytes() const { return sent_bytes_; }
 
  private:
   Invocation* invocation_;
@@ -159,8 +161,9 @@ class TrainingWatch {
   double begun_ = 0.0;  // on the stopwatch
   int64_t first_step_ = 0;
   double source_seconds_ = 0.0;  // when it was logged last
-  int64_t sent_bytes_ = 0;       // the same
-  int64_t sent_at_start_ = 0;
+  int64_t entered_at_ = 0;       // counters of the groups when the step at hand began
+  int64_t sent_bytes_ = 0;       // by the steps before it
+  int64_t logged_bytes_ = 0;
 };
 
 namespace {
@@ -250,7 +253,10 @@ sae::TrainingLoop TrainingRun::loop() {
 
 sae::TrainingState TrainingRun::advance() {
   const Stopwatch::Scope running(stopwatch_);
-  return session_->advance();
+  watch_->enter();
+  const sae::TrainingState state = session_->advance();
+  watch_->leave();
+  return state;
 }
 
 int64_t TrainingRun::tokens_done() const {
