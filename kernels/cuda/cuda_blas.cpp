@@ -42,8 +42,8 @@ struct Library {
   throw Error(ExitCode::kDevice,
               {.problem = fmt::format("cannot load {}", name),
                .why = reason == nullptr ? "the system does not say why" : reason,
-               .suggestion = fmt::format("Install cuBLAS of CUDA {}, or name the folder that holds it in "
-                                         "LD_LIBRARY_PATH.",
+               .suggestion = fmt::format("Install cuBLAS of CUDA {}, name the folder that holds it in "
+                                         "LD_LIBRARY_PATH, or use --precision=f32.",
                                          CUBLAS_VER_MAJOR)});
 }
 

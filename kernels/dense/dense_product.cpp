@@ -15,7 +15,9 @@ void require_order(ProductOrder order, Precision precision) {
 namespace cuda {
 
 DenseProduct::DenseProduct(Device device, int64_t depth, Precision precision, ProductOrder order)
-    : depth_(depth), precision_(precision), by_depth_(multiplies_by_depth(order, precision, has_blas())) {
+    : depth_(depth),
+      precision_(precision),
+      by_depth_(multiplies_by_depth(order, precision, order == ProductOrder::kDepth || has_blas())) {
   if (!by_depth_) blas_ = BlasProduct(device, depth, precision);
 }
 
