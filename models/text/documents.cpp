@@ -63,16 +63,24 @@ std::ifstream open_text(const fs::path& path) {
                .suggestion = "each line must be a JSON object; name the field with --text_field"});
 }
 
-std::string field_of_line(const std::string& line, const std::string& field, const fs::path& path,
-                          int64_t number) {
+std::string field_of(const boost::json::object& line, const std::string& field, const fs::path& path,
+                     int64_t number) {
+  const boost::json::value* text = line.if_contains(field);
+  if (text == nullptr) throw_bad_line(path, number, fmt::format("there is no field \"{}\"", field));
+  if (!text->is_string()) throw_bad_line(path, number, fmt::format("the field \"{}\" is no string", field));
+  return {text->as_string().begin(), text->as_string().end()};
+}
+
+std::string document_of_line(const std::string& line, const TextSource& source, const fs::path& path,
+                             int64_t number) {
   boost::system::error_code error;
   const boost::json::value value = boost::json::parse(line, error);
   if (error) throw_bad_line(path, number, error.message());
   if (!value.is_object()) throw_bad_line(path, number, "no JSON object");
-  const boost::json::value* text = value.as_object().if_contains(field);
-  if (text == nullptr) throw_bad_line(path, number, fmt::format("there is no field \"{}\"", field));
-  if (!text->is_string()) throw_bad_line(path, number, fmt::format("the field \"{}\" is no string", field));
-  return {text->as_string().begin(), text->as_string().end()};
+  const boost::json::object& object = value.get_object();
+  if (!source.openthoughts) return field_of(object, source.field, path, number);
+  return openthoughts_document(*source.openthoughts, object,
+                               [&](const char* name) { return field_of(object, name, path, number); });
 }
 
 bool is_blank(const std::string& line) {
@@ -82,14 +90,14 @@ bool is_blank(const std::string& line) {
 // Each returns false when the visitor wants no more.
 using Visit = std::function<bool(const std::string&)>;
 
-bool visit_json_lines(const fs::path& path, const std::string& field, int64_t& invalid_utf8,
+bool visit_json_lines(const fs::path& path, const TextSource& source, int64_t& invalid_utf8,
                       const Visit& visit) {
   std::ifstream file = open_text(path);
   std::string line;
   for (int64_t number = 1; std::getline(file, line); ++number) {
     if (is_blank(line)) continue;
     const std::string sound = replace_invalid_utf8(line, invalid_utf8);
-    if (!visit(field_of_line(sound, field, path, number))) return false;
+    if (!visit(document_of_line(sound, source, path, number))) return false;
   }
   return true;
 }
@@ -110,7 +118,7 @@ bool visit_paragraphs(const fs::path& path, const Visit& visit) {
 }
 
 bool visit_file(const fs::path& path, const TextSource& source, int64_t& invalid_utf8, const Visit& visit) {
-  if (path.extension() == ".jsonl") return visit_json_lines(path, source.field, invalid_utf8, visit);
+  if (path.extension() == ".jsonl") return visit_json_lines(path, source, invalid_utf8, visit);
   if (source.split == TextSplit::kParagraph) return visit_paragraphs(path, visit);
   std::ifstream file = open_text(path);
   return visit(std::string(std::istreambuf_iterator<char>(file), {}));

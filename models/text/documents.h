@@ -7,8 +7,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
+#include "models/text/document_template.h"
 #include "runtime/core/log.h"
 
 namespace orthant::models {
@@ -20,8 +22,9 @@ enum class TextSplit { kFile, kParagraph };
 
 struct TextSource {
   std::string path;
-  std::string field = "text";          // of JSON lines
-  TextSplit split = TextSplit::kFile;  // of .txt
+  std::string field = "text";                            // of JSON lines
+  TextSplit split = TextSplit::kFile;                    // of .txt
+  std::optional<OpenThoughtsPrompts> openthoughts = {};  // JSON lines are rows of that data set
 };
 
 // What was met on the way.

@@ -83,6 +83,31 @@ TokenRows::TokenRows(const TextSource& source, const RowOptions& options, const 
   }
 }
 
+TokenRows::TokenRows(std::span<const std::vector<int32_t>> sequences) {
+  for (const std::vector<int32_t>& ids : sequences) {
+    require(!ids.empty(), "a sequence has tokens");
+    token_ids_.insert(token_ids_.end(), ids.begin(), ids.end());
+    finish_row();
+    document_offsets_.push_back(tokens());
+    longest_row_ = std::max(longest_row_, static_cast<int64_t>(ids.size()));
+  }
+  counts_.documents = static_cast<int64_t>(sequences.size());
+}
+
+void TokenRows::append(const TokenRows& more) {
+  const int64_t before = tokens();
+  token_ids_.insert(token_ids_.end(), more.token_ids_.begin(), more.token_ids_.end());
+  const auto add_offsets = [&](std::vector<int64_t>& offsets, const std::vector<int64_t>& added) {
+    for (size_t i = 1; i < added.size(); ++i) offsets.push_back(before + added[i]);
+  };
+  add_offsets(row_offsets_, more.row_offsets_);
+  add_offsets(document_offsets_, more.document_offsets_);
+  longest_row_ = std::max(longest_row_, more.longest_row_);
+  counts_.documents += more.counts_.documents;
+  counts_.empty_documents += more.counts_.empty_documents;
+  counts_.invalid_utf8 += more.counts_.invalid_utf8;
+}
+
 void TokenRows::read_npy(const std::string& path, const RowOptions& options) {
   const NpyReader reader(path);
   if (reader.shape().size() != 2 || reader.dtype() != Dtype::kI32) {

@@ -2,8 +2,8 @@
 //
 // A document is cut into rows of at most `context` tokens; the last row of a document may be short and
 // nothing is packed unless asked. Where a BOS is wanted every row begins with it. A .npy of int32 [rows,
-// context] is used as it is, one document a row. Rows lie in document and position order. Immutable;
-// thread-safe.
+// context] is used as it is, one document a row. Rows lie in document and position order. Immutable but for
+// append(); thread-safe.
 #pragma once
 
 #include <span>
@@ -28,6 +28,10 @@ class TokenRows {
   // Error(kConfig) when a BOS or separator is wanted that the tokenizer lacks, and what visit_documents()
   // throws.
   TokenRows(const TextSource& source, const RowOptions& options, const Tokenizer* tokenizer);
+  // One document and one row a sequence; none is empty.
+  explicit TokenRows(std::span<const std::vector<int32_t>> sequences);
+  // The rows and documents of `more` behind these.
+  void append(const TokenRows& more);
 
   [[nodiscard]] int64_t rows() const { return static_cast<int64_t>(row_offsets_.size()) - 1; }
   [[nodiscard]] int64_t tokens() const { return static_cast<int64_t>(token_ids_.size()); }

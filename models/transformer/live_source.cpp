@@ -270,17 +270,26 @@ std::unique_ptr<ActivationSource> open_live_source(const Source& config, uint64_
                                                    Memory& model_memory, Log& log,
                                                    kernels::Precision precision) {
   require_all_given(config);
+  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(config.model());
+  TokenRows text(
+      {.path = config.text(),
+       .field = config.text_field(),
+       .split = text_split_from_name(config.text_split())},
+      {.context = config.context(), .tokens = config.tokens(), .bos = config.bos(), .pack = config.pack()},
+      tokenizer.get());
+  warn_of_invalid_utf8(log, config.text(), text.counts().invalid_utf8);
+  return open_live_source(config, std::move(text), seed, memory, model_memory, precision);
+}
+
+std::unique_ptr<ActivationSource> open_live_source(const Source& config, TokenRows text, uint64_t seed,
+                                                   Memory& memory, Memory& model_memory,
+                                                   kernels::Precision precision) {
+  require_all_given(config);
   Stream stream(model_memory.device());
   const HookPoint hook = parse_hook(config.hook(), open_model_file(config.model())->config().layers);
   LanguageModel model =
       open_language_model(config.model(), "", blocks_needed({&hook, 1}), model_memory, stream, precision);
-  TokenRows text({.path = config.text(),
-                  .field = config.text_field(),
-                  .split = text_split_from_name(config.text_split())},
-                 {.context = config.context(), .tokens = config.tokens(), .bos = config.bos(), .pack = config.pack()},
-                 model.tokenizer.get());
   check_rows(text, config.text(), model.weights.config.context_length);
-  warn_of_invalid_utf8(log, config.text(), text.counts().invalid_utf8);
   LiveSourceOptions options{.filter = {}, .shuffle = config.shuffle(), .seed = seed};
   options.filter.token_ids = {config.exclude().token_ids().begin(), config.exclude().token_ids().end()};
   options.filter.positions = {config.exclude().positions().begin(), config.exclude().positions().end()};

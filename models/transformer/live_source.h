@@ -9,8 +9,8 @@
 //
 // Every reader runs the model over whole windows; where many ranks read the same text, harvest first. Memory
 // is one window, on the host, whatever the device of the model. Where every token of the text is a sample, in
-// text order, there are no windows: the model runs over the rows of the text that are read, and over each once
-// where reads begin and end with them. One thread at a time.
+// text order, there are no windows: the model runs over the rows of the text that are read, and over each
+// once where reads begin and end with them. One thread at a time.
 #pragma once
 
 #include <memory>
@@ -107,6 +107,12 @@ class LiveSource : public ActivationSource {
 // three is not given, and what the readers throw.
 [[nodiscard]] std::unique_ptr<ActivationSource> open_live_source(
     const Source& config, uint64_t seed, Memory& memory, Memory& model_memory, Log& log,
+    kernels::Precision precision = kernels::Precision::kF32);
+
+// The same over rows that the caller has; of `config` everything about the text but exclude and holdout is
+// unused.
+[[nodiscard]] std::unique_ptr<ActivationSource> open_live_source(
+    const Source& config, TokenRows text, uint64_t seed, Memory& memory, Memory& model_memory,
     kernels::Precision precision = kernels::Precision::kF32);
 
 // Counts in the memories what open_live_source() would allocate for a text with rows of full length and of

@@ -172,5 +172,43 @@ TEST_F(TokenRowsTest, IdentityFollowsTokensRowsAndDocuments) {
   EXPECT_NE(identity({.path = one, .split = TextSplit::kParagraph}, {.context = 3}), whole);
 }
 
+TEST_F(TokenRowsTest, AppendsAnotherTextBehind) {
+  const auto first = write("a.txt", "abcd");
+  const auto second = write("b.txt", "efgh");
+  const LetterTokenizer tokenizer;
+  TokenRows rows({.path = first}, {.context = 3}, &tokenizer);
+  rows.append(TokenRows({.path = second}, {.context = 4}, &tokenizer));
+  EXPECT_EQ(shown(rows), "abc[0]|d[0]|efgh[1]");
+  EXPECT_EQ(rows.longest_row(), 4);
+  EXPECT_EQ(rows.counts().documents, 2);
+}
+
+TEST_F(TokenRowsTest, SequencesAreADocumentEach) {
+  const std::vector<std::vector<int32_t>> sequences = {{3, 4, 5}, {6}};
+  const TokenRows rows(sequences);
+  EXPECT_EQ(shown(rows), "abc[0]|d[1]");
+  EXPECT_EQ(rows.longest_row(), 3);
+}
+
+TEST_F(TokenRowsTest, ComposesDocumentsOfATemplate) {
+  const auto path = write("t.jsonl",
+                          "{\"domain\":\"puzzle\",\"problem\":\"P\",\"deepseek_reasoning\":\"R\","
+                          "\"deepseek_solution\":\"S\"}\n");
+  models::TextCounts counts;
+  std::string text;
+  models::visit_documents({.path = path, .openthoughts = models::OpenThoughtsPrompts{}}, counts,
+                          [&](std::string document) {
+                            text = std::move(document);
+                            return true;
+                          });
+  EXPECT_TRUE(text.ends_with("<｜User｜>P<｜Assistant｜><think>\nR\n</think>\nS"));
+  const auto broken = write("broken.jsonl", "{\"domain\":\"puzzle\",\"problem\":\"P\"}\n");
+  EXPECT_EQ(code_of([&] {
+              models::visit_documents({.path = broken, .openthoughts = models::OpenThoughtsPrompts{}}, counts,
+                                      [](const std::string&) { return true; });
+            }),
+            ExitCode::kData);
+}
+
 }  // namespace
 }  // namespace orthant
