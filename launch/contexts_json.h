@@ -1,4 +1,5 @@
-// The line of contexts.jsonl that shows one latent. Pure; thread-safe.
+// Contexts as documents, and the line of contexts.jsonl that shows one latent. Without a tokenizer tokens are
+// shown by number. Pure; thread-safe.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -8,7 +9,11 @@
 
 namespace orthant::launch {
 
-// `density`: share of the rows in which the latent fires. Without a tokenizer tokens are shown by number.
+// Tokens, activations, peak, document and position.
+[[nodiscard]] boost::json::object context_json(const sae::Context& context,
+                                               const models::Tokenizer* tokenizer);
+
+// `density`: share of the rows in which the latent fires.
 [[nodiscard]] boost::json::object contexts_json(const sae::LatentContexts& found, double density,
                                                 const models::Tokenizer* tokenizer);
 

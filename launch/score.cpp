@@ -2,27 +2,26 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <boost/json/serialize.hpp>
-#include <chrono>
 #include <memory>
 
+#include "launch/attended_pass.h"
 #include "launch/config.pb.h"
 #include "launch/open_source.h"
 #include "launch/refuse.h"
 #include "launch/required_field.h"
 #include "launch/result.h"
 #include "launch/score_contexts.h"
+#include "launch/score_exports.h"
 #include "launch/score_files.h"
+#include "launch/score_injection.h"
 #include "launch/score_inputs.h"
 #include "launch/score_vocabulary.h"
 #include "launch/verb.h"
 #include "launch/virtual_shards.h"
-#include "runtime/job/checkpoint_schedule.h"
-#include "runtime/job/progress.h"
+#include "models/transformer/live_source.h"
 #include "runtime/job/run_directory.h"
-#include "runtime/job/signals.h"
-#include "runtime/storage/checkpoint.h"
 #include "runtime/storage/file.h"
 #include "sae/exchange/load_dictionary.h"
 #include "sae/scoring/code_blocks.h"
@@ -47,14 +46,28 @@ class Scorer {
   ExitCode run() {
     agree(*world_.control, "open the inputs", [&] { open(); });
     sae::ScoreSums sums(memory_, marker_->bits(), dictionary_.latents, dictionary_.slice, grid_.data->rank());
-    if (pass_over_tokens(sums) == sae::ScorePassEnd::kStopped) return ExitCode::kStopped;
+    std::optional<sae::PooledMoments> pooled;
+    if (compares_snippets()) {
+      pooled.emplace(memory_, dictionary_.latents, dictionary_.slice, own_.contrast().snippet(),
+                     grid_.data->rank());
+    }
+    if (pass_over_tokens(sums, pooled ? &*pooled : nullptr) == sae::PassEnd::kStopped) {
+      return ExitCode::kStopped;
+    }
     const sae::LatentTotals totals = sums.totals(dictionary_, grid_, virtual_shards_);
+    if (pooled) compared_ = pooled->totals(grid_, virtual_shards_);
     const LatentScores scores = scores_of(totals);
+    json::object result = result_of(scores, totals);
     if (call_.run != nullptr) {
       agree(*world_.control, "write the scores", [&] { write_files(scores, totals); });
-      if (keeps_codes()) write_contexts(scores, totals);
+      write_shown(scores, totals);
+      if (own_.injection().latents() > 0) {
+        const InjectionOutcome outcome = inject(scores, totals);
+        if (outcome.is_stopped) return ExitCode::kStopped;
+        result["injection"] = outcome.result;
+      }
     }
-    return call_.finish(result_of(scores, totals));
+    return call_.finish(result);
   }
 
  private:
@@ -67,30 +80,75 @@ class Scorer {
 
   void open() {
     const Source source = score_source(own_);
+    check_outputs();
     sae::DictionaryFile loaded =
         sae::load_dictionary(required_field("sae", own_.sae()), memory_, grid_.dictionary->size(),
                              grid_.dictionary->rank(), virtual_shards_);
     dictionary_ = std::move(loaded.dictionary);
-    const kernels::Precision precision = kernels::precision_from_name(own_.precision());
-    dictionary_.encoder_precision = precision;
+    dictionary_.encoder_precision = kernels::precision_from_name(own_.precision());
     tokenizer_ = models::open_tokenizer(required_field("model", own_.model()), own_.tokenizer());
     marker_.emplace(read_vocabulary(required_field("vocabulary", own_.vocabulary()), *tokenizer_),
                     special_ids(own_, *tokenizer_), score_window(own_));
-    check_hook(scored_hooks(own_, loaded.metadata));
-    source_ = open_source(source, call_.common.seed(), world_, memory_, memory_, call_.log, precision);
+    const ScoredHooks hooks = scored_hooks(own_, loaded.metadata);
+    check_hook(hooks);
+    hook_ = hooks.of_activations.empty() ? "activations" : hooks.of_activations;
+    open_activations(source);
     if (source_->d_model() != dictionary_.d_model) {
       refuse(fmt::format("the dictionary has d_model {}, the activations {}", dictionary_.d_model,
                          source_->d_model()),
              "they belong to different models or hooks",
              "Give the model that the dictionary was trained on.");
     }
-    blocks_ = sae::sequence_blocks(*source_, own_.tokens(), own_.block_tokens());
-    if (blocks_.size() < 2)
-      refuse("there is no token to score", "the text or store is empty", "Give another.");
   }
 
-  // Whether all codes are kept for contexts.
-  [[nodiscard]] bool keeps_codes() const { return call_.run != nullptr && own_.contexts().latents() > 0; }
+  // What may be asked for and cannot be given, before anything is read.
+  void check_outputs() const {
+    const bool wants_files = own_.injection().latents() > 0 || !own_.exports().empty();
+    if (wants_files && call_.run == nullptr) {
+      refuse("injection and exports need a run directory", "they are made of codes that are kept there",
+             "Give --out.");
+    }
+    if (exports("neuronpedia") && own_.contexts().latents() == 0) {
+      refuse("contexts.latents is 0 and exports has neuronpedia", "it is made of the latents' contexts",
+             "Give --contexts.latents.");
+    }
+    if (own_.injection().latents() > 0 && !own_.contrast().has_text()) {
+      refuse("there is no text to inject into", "injection.latents is given and contrast.text is not",
+             "Give --contrast.text: a text without what is looked for.");
+    }
+  }
+
+  void open_activations(const Source& source) {
+    const kernels::Precision precision = dictionary_.encoder_precision;
+    int64_t rows = own_.tokens();
+    if (own_.has_store()) {
+      source_ = open_source(source, call_.common.seed(), world_, memory_, memory_, call_.log, precision);
+    } else {
+      ScoreText text = score_text(own_, *tokenizer_, call_.log);
+      rows = 0;
+      scored_rows_ = text.scored_rows;
+      source_ = models::open_live_source(source, std::move(text.rows), call_.common.seed(), memory_, memory_,
+                                         precision);
+    }
+    blocks_ = sae::sequence_blocks(*source_, rows, own_.block_tokens(), scored_rows_);
+    if (blocks_.size() < 2)
+      refuse("there is no token to score", "the text or store is empty", "Give another.");
+    if (scored_rows_ == 0) scored_rows_ = blocks_.back();
+    scored_blocks_ = std::lower_bound(blocks_.begin(), blocks_.end(), scored_rows_) - blocks_.begin();
+  }
+
+  // Whether snippets are compared: of the text with the contrast, or with a word and without.
+  [[nodiscard]] bool compares_snippets() const {
+    return own_.selection() == "cohen" || own_.contrast().has_text();
+  }
+  [[nodiscard]] bool exports(std::string_view format) const {
+    return std::find(own_.exports().begin(), own_.exports().end(), format) != own_.exports().end();
+  }
+  // Whether the codes of the scored text are kept.
+  [[nodiscard]] bool keeps_codes() const {
+    return call_.run != nullptr &&
+           (own_.contexts().latents() > 0 || own_.injection().latents() > 0 || !own_.exports().empty());
+  }
 
   void check_hook(const ScoredHooks& hooks) const {
     if (!hooks.differ()) return;
@@ -101,61 +159,49 @@ class Scorer {
     call_.log.warning("{}", problem);
   }
 
-  sae::ScorePassEnd pass_over_tokens(sae::ScoreSums& sums) {
-    std::unique_ptr<Checkpoints> checkpoints;
-    const std::array<Checkpointable*, 1> objects = {&sums};
-    if (call_.run != nullptr) {
-      checkpoints = std::make_unique<Checkpoints>(
-          call_.run->checkpoint_folder(), call_.common.checkpoint().keep(), *world_.control, call_.log);
-      if (checkpoints->load(objects)) sums.after_load();
-      call_.run->begin_attempt("block", sums.blocks_done());
+  sae::PassEnd pass_over_tokens(sae::ScoreSums& sums, sae::PooledMoments* pooled) {
+    std::vector<Checkpointable*> objects = {&sums};
+    if (pooled != nullptr) objects.push_back(pooled);
+    AttendedPass attended(call_, call_.run == nullptr ? "" : call_.run->checkpoint_folder(), objects);
+    if (attended.load()) {
+      sums.after_load();
+      if (pooled != nullptr) pooled->after_load();
     }
-    CheckpointSchedule schedule(call_.common.checkpoint(), call_.common.stop_before());
-    schedule.saved(sums.blocks_done());
-    Progress progress(progress_style(call_.common.progress(), world_.rank()), "token");
-    const auto start = std::chrono::steady_clock::now();
-    const int64_t first_token = blocks_[static_cast<size_t>(sums.blocks_done())];
-    sae::ScorePass pass{.dictionary = &dictionary_,
-                        .source = source_.get(),
-                        .marker = &*marker_,
-                        .blocks = blocks_,
-                        .world = &world_,
-                        .grid = &grid_,
-                        .virtual_shards = virtual_shards_};
+    const int64_t first = sums.blocks_done();
+    if (call_.run != nullptr) call_.run->begin_attempt("block", first);
+    sae::CodePass pass{.dictionary = &dictionary_,
+                       .source = source_.get(),
+                       .blocks = blocks_,
+                       .world = &world_,
+                       .grid = &grid_,
+                       .virtual_shards = virtual_shards_};
     if (keeps_codes()) {
       if (world_.rank() == 0) make_directory(codes_folder());
       world_.control->barrier();
       pass.encoded = [&](const sae::EncodedBlock& block) {
+        if (block.index >= scored_blocks_) return;
         sae::write_code_block(codes_folder(), block, grid_.dictionary->rank(), grid_.dictionary->size());
       };
     }
-    pass.stop_wanted = [&] { return stop_requested() || (world_.rank() == 0 && schedule.stop_due()); };
-    pass.save_due = [&](int64_t done) { return checkpoints != nullptr && schedule.due(done); };
-    pass.save = [&] {
-      if (checkpoints == nullptr) return;
-      const CheckpointPoint point{.step = sums.blocks_done(), .values = {}};
-      if (checkpoints->save(point, objects)) schedule.saved(sums.blocks_done());
-    };
-    pass.shown = [&](int64_t done) {
-      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-      const int64_t tokens = blocks_[static_cast<size_t>(done)];
-      const double rate = static_cast<double>(tokens - first_token) / elapsed.count();
-      progress.show({.done = tokens,
-                     .total = blocks_.back(),
-                     .text = "",
-                     .tokens_per_second = rate,
-                     .seconds_left = static_cast<double>(blocks_.back() - tokens) / rate});
-    };
-    const sae::ScorePassEnd end = sae::run_score_pass(pass, sums, memory_);
-    seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    scored_tokens_ = blocks_[static_cast<size_t>(sums.blocks_done())] - first_token;
+    const int64_t scored_rows = own_.contrast().has_text() ? scored_rows_ : 0;
+    const sae::PassEnd end = attended.run(
+        pass, first, [&] { return sums.blocks_done(); },
+        [&](const sae::CodePass& codes) {
+          return sae::run_score_pass({.codes = codes, .marker = &*marker_, .scored_rows = scored_rows}, sums,
+                                     pooled, memory_);
+        });
+    seconds_ = attended.seconds();
+    passed_rows_ = attended.rows();
     return end;
   }
 
   [[nodiscard]] LatentScores scores_of(const sae::LatentTotals& totals) const {
     sae::ReasonScores reason = sae::reason_scores(totals.windows(), {.alpha = own_.alpha()});
-    LatentScores scores{.score = std::move(reason.score), .entropy = std::move(reason.entropy), .best = {}};
+    LatentScores scores{
+        .score = std::move(reason.score), .entropy = std::move(reason.entropy), .cohens_d = {}, .best = {}};
     if (own_.selection() == "difference") scores.score = sae::score_differences(totals.windows());
+    if (compares_snippets()) scores.cohens_d = sae::cohens_d(compared_);
+    if (own_.selection() == "cohen") scores.score = scores.cohens_d;
     scores.best = sae::best_latents(scores.score, own_.top(), own_.quantile());
     return scores;
   }
@@ -172,19 +218,45 @@ class Scorer {
 
   [[nodiscard]] std::string codes_folder() const { return call_.run->file("codes"); }
 
-  // Collective.
-  void write_contexts(const LatentScores& scores, const sae::LatentTotals& totals) {
-    const ShownLatents shown{.config = &own_,
-                             .dictionary = &dictionary_,
-                             .source = source_.get(),
-                             .tokenizer = tokenizer_.get(),
-                             .codes_folder = codes_folder(),
-                             .blocks = static_cast<int64_t>(blocks_.size()) - 1,
-                             .rows = blocks_.back()};
-    const std::string lines = contexts_of_scores(shown, scores, totals, world_, grid_);
-    agree(*world_.control, "write the contexts", [&] {
-      if (world_.rank() == 0) replace_file(call_.run->file("contexts.jsonl"), lines);
+  [[nodiscard]] ScoredCodes scored_codes() const {
+    return {.config = &own_,
+            .dictionary = &dictionary_,
+            .source = source_.get(),
+            .tokenizer = tokenizer_.get(),
+            .codes_folder = codes_folder(),
+            .blocks = scored_blocks_,
+            .rows = scored_rows_,
+            .seed = call_.common.seed()};
+  }
+
+  // Contexts and exports. Collective.
+  void write_shown(const LatentScores& scores, const sae::LatentTotals& totals) {
+    const ScoredCodes codes = scored_codes();
+    if (own_.contexts().latents() > 0) {
+      const std::vector<LatentCard> cards = cards_of_scores(codes, scores, totals, world_, grid_);
+      agree(*world_.control, "write the contexts", [&] {
+        if (world_.rank() != 0) return;
+        replace_file(call_.run->file("contexts.jsonl"), lines_of_cards(cards, *tokenizer_));
+        if (exports("neuronpedia")) write_neuronpedia(codes, hook_, cards, call_.run->file("neuronpedia"));
+      });
+    }
+    if (exports("delphi")) write_delphi(codes, hook_, call_.run->file("delphi"), world_);
+  }
+
+  // Collective. The source is closed on the way: its model makes room for that of the injection.
+  [[nodiscard]] InjectionOutcome inject(const LatentScores& scores, const sae::LatentTotals& totals) {
+    ScoredCodes codes = scored_codes();
+    const InjectionPlan plan = plan_injection(codes, scores, world_);
+    source_.reset();
+    codes.source = nullptr;
+    InjectionOutcome outcome = run_injection(plan, codes, totals, call_, grid_, virtual_shards_,
+                                             call_.run->file("injection_checkpoint"));
+    agree(*world_.control, "write the injection", [&] {
+      if (world_.rank() == 0 && !outcome.is_stopped) {
+        replace_file(call_.run->file("injection.jsonl"), outcome.lines);
+      }
     });
+    return outcome;
   }
 
   [[nodiscard]] json::object result_of(const LatentScores& scores, const sae::LatentTotals& totals) const {
@@ -195,7 +267,7 @@ class Scorer {
         {"sae", own_.sae()},
         {"source", source_->identity()},
         {"latents", totals.latents},
-        {"tokens", blocks_.back()},
+        {"tokens", scored_rows_},
         {"counted_tokens", totals.tokens()},
         {"selection", own_.selection()},
         {"alpha", own_.alpha()},
@@ -203,11 +275,18 @@ class Scorer {
         {"l0", static_cast<double>(fired) / static_cast<double>(totals.tokens())},
         {"features", features_json(scores, totals, *marker_)},
         {"seconds", seconds_},
-        {"tokens_per_second", static_cast<double>(scored_tokens_) / seconds_}};
+        {"tokens_per_second", static_cast<double>(passed_rows_) / seconds_}};
     for (const auto& [name, value] : windows_json(totals, *marker_)) result[name] = value;
+    if (compares_snippets()) {
+      result["snippets"] = {
+          {"tokens", own_.contrast().snippet()},
+          {own_.contrast().has_text() ? "text" : "with_word", compared_.snippets[0]},
+          {own_.contrast().has_text() ? "contrast" : "without_word", compared_.snippets[1]}};
+    }
     // Of this attempt: the model sees no token twice.
     if (model_tokens > 0) {
-      result["model_passes"] = static_cast<double>(model_tokens) / static_cast<double>(scored_tokens_);
+      result["model_tokens"] = model_tokens;
+      result["model_passes"] = static_cast<double>(model_tokens) / static_cast<double>(passed_rows_);
     }
     return result;
   }
@@ -222,9 +301,13 @@ class Scorer {
   std::unique_ptr<models::Tokenizer> tokenizer_;
   std::optional<sae::WindowMarker> marker_;
   std::unique_ptr<ActivationSource> source_;
+  std::string hook_;  // of the activations
   std::vector<int64_t> blocks_;
-  double seconds_ = 0.0;       // of this attempt
-  int64_t scored_tokens_ = 0;  // by this attempt
+  int64_t scored_rows_ = 0;    // of the text; the contrast lies behind
+  int64_t scored_blocks_ = 0;  // that hold them
+  sae::PooledTotals compared_;
+  double seconds_ = 0.0;     // of this attempt
+  int64_t passed_rows_ = 0;  // by this attempt
 };
 
 ExitCode run_score(Invocation& invocation) {

@@ -18,13 +18,11 @@ namespace {
 
 namespace json = boost::json;
 
-// Of activations above 0, from 0 to the largest.
-json::object activation_histogram(const sae::Firings& firings, int bins) {
+sae::Histogram activation_histogram(const sae::Firings& firings, int bins) {
   std::vector<float> values;
   for (const sae::Firing& firing : firings) values.push_back(firing.value);
   const float largest = values.empty() ? 1.0f : *std::max_element(values.begin(), values.end());
-  const sae::Histogram histogram = sae::histogram_of(values, 0.0, largest, bins);
-  return {{"edges", json::value_from(histogram.edges)}, {"counts", json::value_from(histogram.counts)}};
+  return sae::histogram_of(values, 0.0, largest, bins);
 }
 
 json::array tokens_json(const std::vector<models::TokenLogit>& logits, const models::Tokenizer& tokenizer) {
@@ -44,40 +42,71 @@ std::vector<models::DirectionLogits> logits_of(const Score& config, Matrix<const
   return models::direction_logits(directions, weights.head, config.contexts().logits(), memory);
 }
 
+json::array intervals_json(const std::vector<sae::ContextInterval>& intervals,
+                           const models::Tokenizer& tokenizer) {
+  json::array all;
+  for (const sae::ContextInterval& interval : intervals) {
+    json::array contexts;
+    for (const sae::Context& context : interval.contexts)
+      contexts.push_back(context_json(context, &tokenizer));
+    all.push_back(
+        {{"low", interval.low}, {"high", interval.high}, {"share", interval.share}, {"contexts", contexts}});
+  }
+  return all;
+}
+
 }  // namespace
 
-std::string contexts_of_scores(const ShownLatents& shown, const LatentScores& scores,
-                               const sae::LatentTotals& totals, World& world, Grid& grid) {
-  const ScoreContexts& asked = shown.config->contexts();
+std::vector<LatentCard> cards_of_scores(const ScoredCodes& codes, const LatentScores& scores,
+                                        const sae::LatentTotals& totals, World& world, Grid& grid) {
+  const ScoreContexts& asked = codes.config->contexts();
   std::vector<int64_t> latents = scores.best;
   latents.resize(std::min(latents.size(), static_cast<size_t>(asked.latents())));
   Memory memory;
   const Tensor<float, 2> directions =
-      sae::unit_directions(*shown.dictionary, latents, *grid.dictionary, memory);
+      sae::unit_directions(*codes.dictionary, latents, *grid.dictionary, memory);
   std::optional<sae::FiringCollector> own;
   std::vector<models::DirectionLogits> logits;
   agree(*world.control, "read the codes and the head of the model", [&] {
-    const Share blocks = share_of(shown.blocks, world.size(), world.rank());
-    own.emplace(sae::firings_in_blocks(shown.codes_folder, blocks, latents));
-    if (world.rank() == 0 && asked.logits() > 0) logits = logits_of(*shown.config, directions.view());
+    const Share blocks = share_of(codes.blocks, world.size(), world.rank());
+    own.emplace(sae::firings_in_blocks(codes.codes_folder, blocks, latents));
+    if (world.rank() == 0 && asked.logits() > 0) logits = logits_of(*codes.config, directions.view());
   });
-  const sae::ContextOptions options{
-      .split = Split::kTrain, .rows = shown.rows, .top = asked.top(), .width = asked.width()};
-  std::string lines;
+  const sae::ContextOptions top{
+      .split = Split::kTrain, .rows = codes.rows, .top = asked.top(), .width = asked.width()};
+  sae::ContextOptions examples = top;
+  examples.top = asked.quantile_examples();
+  std::vector<LatentCard> cards;
   Stream stream;
   for (size_t i = 0; i < latents.size(); ++i) {
     sae::Firings all = sae::gather_firings(own->of(i), *world.data, stream);
     if (world.rank() != 0) continue;
     const auto latent = static_cast<size_t>(latents[i]);
     for (sae::Firing& firing : all) firing.value *= static_cast<float>(totals.decoder_norm[latent]);
-    const double density = static_cast<double>(all.size()) / static_cast<double>(shown.rows);
-    json::object line =
-        contexts_json(sae::contexts_of(latents[i], all, *shown.source, options), density, shown.tokenizer);
-    line["score"] = scores.score[latent];
-    line["histogram"] = activation_histogram(all, asked.bins());
-    if (!logits.empty()) {
-      line["top_logits"] = tokens_json(logits[i].largest, *shown.tokenizer);
-      line["bottom_logits"] = tokens_json(logits[i].smallest, *shown.tokenizer);
+    const float* const direction = directions.view().row(static_cast<int64_t>(i));
+    cards.push_back({.score = scores.score[latent],
+                     .density = static_cast<double>(all.size()) / static_cast<double>(codes.rows),
+                     .top = sae::contexts_of(latents[i], all, *codes.source, top),
+                     .intervals = sae::interval_contexts(latents[i], all, *codes.source, examples,
+                                                         asked.quantiles(), codes.seed),
+                     .histogram = activation_histogram(all, asked.bins()),
+                     .logits = logits.empty() ? models::DirectionLogits{} : std::move(logits[i]),
+                     .direction = {direction, direction + codes.dictionary->d_model}});
+  }
+  return cards;
+}
+
+std::string lines_of_cards(const std::vector<LatentCard>& cards, const models::Tokenizer& tokenizer) {
+  std::string lines;
+  for (const LatentCard& card : cards) {
+    json::object line = contexts_json(card.top, card.density, &tokenizer);
+    line["score"] = card.score;
+    line["histogram"] = {{"edges", json::value_from(card.histogram.edges)},
+                         {"counts", json::value_from(card.histogram.counts)}};
+    if (!card.intervals.empty()) line["quantiles"] = intervals_json(card.intervals, tokenizer);
+    if (!card.logits.largest.empty()) {
+      line["top_logits"] = tokens_json(card.logits.largest, tokenizer);
+      line["bottom_logits"] = tokens_json(card.logits.smallest, tokenizer);
     }
     lines += json::serialize(line) + "\n";
   }

@@ -18,15 +18,18 @@ json::object feature_json(int64_t latent, const LatentScores& scores, const sae:
   for (int64_t g = 0; g < totals.groups; ++g) {
     words[marker.vocabulary()[static_cast<size_t>(g)].name] = windows.mean(g, latent);
   }
-  return {{"latent", latent},
-          {"score", scores.score[at]},
-          {"entropy", scores.entropy[at]},
-          {"near_mean", windows.mean(totals.groups, latent)},
-          {"far_mean", windows.mean(totals.groups + 1, latent)},
-          {"word_means", words},
-          {"density", static_cast<double>(totals.fired[at]) / static_cast<double>(totals.tokens())},
-          {"max", totals.max[at]},
-          {"max_row", totals.max_row[at]}};
+  json::object feature = {
+      {"latent", latent},
+      {"score", scores.score[at]},
+      {"entropy", scores.entropy[at]},
+      {"near_mean", windows.mean(totals.groups, latent)},
+      {"far_mean", windows.mean(totals.groups + 1, latent)},
+      {"word_means", words},
+      {"density", static_cast<double>(totals.fired[at]) / static_cast<double>(totals.tokens())},
+      {"max", totals.max[at]},
+      {"max_row", totals.max_row[at]}};
+  if (!scores.cohens_d.empty()) feature["cohens_d"] = scores.cohens_d[at];
+  return feature;
 }
 
 }  // namespace
@@ -53,15 +56,19 @@ void write_scores(const std::string& path, const LatentScores& scores, const sae
   std::vector<std::string> names;
   for (const sae::TokenGroup& group : marker.vocabulary()) names.push_back(group.name);
   const int64_t rows = totals.groups + 2;
+  std::vector<SafetensorsTensor> tensors = {
+      {"scores", Dtype::kF64, {totals.latents}, scores.score.data()},
+      {"entropy", Dtype::kF64, {totals.latents}, scores.entropy.data()},
+      {"max", Dtype::kF64, {totals.latents}, totals.max.data()},
+      {"sums", Dtype::kF64, {rows, totals.latents}, totals.sums.data()},
+      {"counts", Dtype::kI64, {rows}, totals.counts.data()},
+      {"fired", Dtype::kI64, {totals.latents}, totals.fired.data()},
+      {"max_row", Dtype::kI64, {totals.latents}, totals.max_row.data()}};
+  if (!scores.cohens_d.empty()) {
+    tensors.push_back({"cohens_d", Dtype::kF64, {totals.latents}, scores.cohens_d.data()});
+  }
   write_safetensors(
-      path,
-      {{"scores", Dtype::kF64, {totals.latents}, scores.score.data()},
-       {"entropy", Dtype::kF64, {totals.latents}, scores.entropy.data()},
-       {"max", Dtype::kF64, {totals.latents}, totals.max.data()},
-       {"sums", Dtype::kF64, {rows, totals.latents}, totals.sums.data()},
-       {"counts", Dtype::kI64, {rows}, totals.counts.data()},
-       {"fired", Dtype::kI64, {totals.latents}, totals.fired.data()},
-       {"max_row", Dtype::kI64, {totals.latents}, totals.max_row.data()}},
+      path, tensors,
       {{"format", "orthant scores"}, {"rows_of_sums", fmt::format("{},near,far", fmt::join(names, ","))}});
 }
 

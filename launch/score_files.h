@@ -12,9 +12,10 @@
 namespace orthant::launch {
 
 struct LatentScores {
-  std::vector<double> score;    // [latents] what latents are chosen by
-  std::vector<double> entropy;  // [latents]
-  std::vector<int64_t> best;    // chosen latents, by falling score
+  std::vector<double> score;     // [latents] what latents are chosen by
+  std::vector<double> entropy;   // [latents]
+  std::vector<double> cohens_d;  // [latents] or empty: snippets were not compared
+  std::vector<int64_t> best;     // chosen latents, by falling score
 };
 
 // One object a chosen latent: its score, its means near, far and around each word, how it fires.
@@ -25,7 +26,8 @@ struct LatentScores {
                                                const sae::WindowMarker& marker);
 
 // scores.safetensors: `scores`, `entropy`, `max` F64 [latents], `sums` F64 [groups + 2, latents] (near and
-// far last), `counts` I64 [groups + 2], `fired`, `max_row` I64 [latents].
+// far last), `counts` I64 [groups + 2], `fired`, `max_row` I64 [latents]; where snippets were compared
+// `cohens_d` F64 [latents].
 void write_scores(const std::string& path, const LatentScores& scores, const sae::LatentTotals& totals,
                   const sae::WindowMarker& marker);
 

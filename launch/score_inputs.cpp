@@ -1,8 +1,10 @@
 #include "launch/score_inputs.h"
 
+#include <algorithm>
+
+#include "launch/refuse.h"
 #include "launch/required_field.h"
 #include "launch/source_hook.h"
-#include "runtime/core/error.h"
 
 namespace orthant::launch {
 namespace {
@@ -23,13 +25,28 @@ Source text_source(const Score& config) {
 
 Source store_source(const Score& config) {
   if (config.has_text()) {
-    throw Error(ExitCode::kConfig, {.problem = "both store and text are given",
-                                    .why = "a job reads one of them",
-                                    .suggestion = "Leave --store or --text out."});
+    refuse("both store and text are given", "a job reads one of them", "Leave --store or --text out.");
+  }
+  if (config.contrast().has_text()) {
+    refuse("a store is scored and contrast.text is given", "the model is not run over a text beside a store",
+           "Give --text and --hook in place of --store, or leave --contrast.text out.");
   }
   Source source;
   source.set_store(config.store());
   return source;
+}
+
+models::TokenRows rows_of(const Score& config, const std::string& path, int64_t tokens,
+                          const models::Tokenizer& tokenizer, Log& log) {
+  models::TokenRows rows(
+      {.path = path,
+       .field = config.text_field(),
+       .split = models::text_split_from_name(config.text_split()),
+       .openthoughts = models::template_prompts(config.text_template(), config.text_prompts())},
+      {.context = config.context(), .tokens = tokens, .bos = config.bos(), .pack = config.pack()},
+      &tokenizer);
+  models::warn_of_invalid_utf8(log, path, rows.counts().invalid_utf8);
+  return rows;
 }
 
 }  // namespace
@@ -43,6 +60,16 @@ Source score_source(const Score& config) {
   return source;
 }
 
+ScoreText score_text(const Score& config, const models::Tokenizer& tokenizer, Log& log) {
+  ScoreText text{.rows = rows_of(config, config.text(), config.tokens(), tokenizer, log)};
+  text.scored_rows = text.rows.tokens();
+  if (text.scored_rows == 0 || !config.contrast().has_text()) return text;
+  text.rows.append(rows_of(config, config.contrast().text(), config.contrast().tokens(), tokenizer, log));
+  if (text.rows.tokens() > text.scored_rows) return text;
+  refuse(config.contrast().text() + " has no tokens", "all of its documents are empty",
+         "Give another --contrast.text.");
+}
+
 sae::WindowOptions score_window(const Score& config) {
   const bool released = config.preset() == "released";
   const ScoreWindow& window = config.window();
@@ -52,10 +79,12 @@ sae::WindowOptions score_window(const Score& config) {
 }
 
 std::vector<int32_t> special_ids(const Score& config, const models::Tokenizer& tokenizer) {
-  if (!config.special_ids().empty()) return {config.special_ids().begin(), config.special_ids().end()};
-  std::vector<int32_t> ids;
-  if (tokenizer.bos()) ids.push_back(*tokenizer.bos());
-  if (tokenizer.eos() && tokenizer.eos() != tokenizer.bos()) ids.push_back(*tokenizer.eos());
+  std::vector<int32_t> ids(config.special_ids().begin(), config.special_ids().end());
+  if (ids.empty()) {
+    if (tokenizer.bos()) ids.push_back(*tokenizer.bos());
+    if (tokenizer.eos() && tokenizer.eos() != tokenizer.bos()) ids.push_back(*tokenizer.eos());
+  }
+  std::sort(ids.begin(), ids.end());
   return ids;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "runtime/core/rng.h"
 #include "sae/measure/row_inference.h"
 
 namespace orthant::sae {
@@ -72,6 +73,33 @@ class ContextReader {
   int64_t after_;
 };
 
+// The context around row `peak`, which `reader` read into `labels`.
+Context context_of(Share part, int64_t peak, RowLabels labels, const Firings& firings) {
+  const auto at = static_cast<size_t>(peak - part.first);
+  Context context{.token_ids = std::move(labels.token_ids),
+                  .activations = {},
+                  .peak = static_cast<int64_t>(at),
+                  .document = labels.documents[at],
+                  .position = labels.positions[at]};
+  for (int64_t row = part.first; row < part.end(); ++row) {
+    context.activations.push_back(value_at(firings, row));
+  }
+  return context;
+}
+
+// `count` of the rows, drawn without repetition, in their order.
+std::vector<int64_t> drawn(std::vector<int64_t> rows, int64_t count, uint64_t seed, uint32_t stream,
+                           uint64_t first_draw) {
+  const auto taken = std::min(rows.size(), static_cast<size_t>(count));
+  for (size_t i = 0; i < taken; ++i) {
+    const uint64_t draw = random_u64(seed, Purpose::kSampleOrder, stream, first_draw + i);
+    std::swap(rows[i], rows[i + draw % (rows.size() - i)]);
+  }
+  rows.resize(taken);
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
 bool has_tokens(ActivationSource& source, const ContextOptions& options) {
   if (options.rows == 0) return false;
   RowLabels labels;
@@ -118,16 +146,35 @@ LatentContexts contexts_of(int64_t latent, const Firings& firings, ActivationSou
     const Share part = reader.read(firing.row, labels);
     if (part.count == 0) break;
     taken.push_back(part);
-    const auto peak = static_cast<size_t>(firing.row - part.first);
-    Context context{.token_ids = std::move(labels.token_ids),
-                    .activations = {},
-                    .peak = static_cast<int64_t>(peak),
-                    .document = labels.documents[peak],
-                    .position = labels.positions[peak]};
-    for (int64_t row = part.first; row < part.end(); ++row) {
-      context.activations.push_back(value_at(firings, row));
+    found.contexts.push_back(context_of(part, firing.row, std::move(labels), firings));
+  }
+  return found;
+}
+
+std::vector<ContextInterval> interval_contexts(int64_t latent, const Firings& firings,
+                                               ActivationSource& source, const ContextOptions& options,
+                                               int intervals, uint64_t seed) {
+  std::vector<ContextInterval> found;
+  float largest = 0.0f;
+  for (const Firing& firing : firings) largest = std::max(largest, firing.value);
+  if (largest == 0.0f || !has_tokens(source, options)) return found;
+  ContextReader reader(source, options);
+  for (int i = intervals - 1; i >= 0; --i) {
+    const auto edge = [&](int n) { return static_cast<double>(largest) * n / intervals; };
+    ContextInterval interval{.low = edge(i), .high = edge(i + 1), .share = 0.0, .contexts = {}};
+    std::vector<int64_t> rows;
+    for (const Firing& firing : firings) {
+      if (firing.value > interval.low && firing.value <= interval.high) rows.push_back(firing.row);
     }
-    found.contexts.push_back(std::move(context));
+    interval.share = static_cast<double>(rows.size()) / static_cast<double>(options.rows);
+    const auto first_draw = static_cast<uint64_t>(i) * static_cast<uint64_t>(options.top);
+    for (const int64_t row :
+         drawn(std::move(rows), options.top, seed, static_cast<uint32_t>(latent), first_draw)) {
+      RowLabels labels;
+      const Share part = reader.read(row, labels);
+      interval.contexts.push_back(context_of(part, row, std::move(labels), firings));
+    }
+    found.push_back(std::move(interval));
   }
   return found;
 }

@@ -45,6 +45,21 @@ struct LatentContexts {
 [[nodiscard]] LatentContexts contexts_of(int64_t latent, const Firings& firings, ActivationSource& source,
                                          const ContextOptions& options);
 
+// Activations in (low, high] of one latent, with some places where it has them.
+struct ContextInterval {
+  double low = 0.0;
+  double high = 0.0;
+  double share = 0.0;             // of all rows
+  std::vector<Context> contexts;  // drawn by (seed, latent), at most options.top, in the order of rows
+};
+
+// Local. `intervals` of equal width from 0 to the largest activation, the highest first: what SAEDashboard
+// calls quantile groups. None where the latent never fires or there are no tokens.
+[[nodiscard]] std::vector<ContextInterval> interval_contexts(int64_t latent, const Firings& firings,
+                                                             ActivationSource& source,
+                                                             const ContextOptions& options, int intervals,
+                                                             uint64_t seed);
+
 // On every rank, in the order of `latents`. Empty where the source has no tokens.
 [[nodiscard]] std::vector<LatentContexts> find_top_contexts(const Dictionary& dictionary,
                                                             ActivationSource& source,

@@ -83,8 +83,8 @@ void write_code_block(const std::string& folder, const EncodedBlock& block, int 
                      {"first_row", Dtype::kI64, {1}, &block.first_row}});
 }
 
-FiringCollector firings_in_blocks(const std::string& folder, Share blocks, std::span<const int64_t> latents) {
-  FiringCollector firings(latents);
+void visit_code_blocks(const std::string& folder, Share blocks,
+                       const std::function<void(kernels::CodesView, int64_t)>& visit) {
   const std::map<int64_t, int> complete = complete_blocks(folder);
   StoredCodes codes;
   for (int64_t b = blocks.first; b < blocks.end(); ++b) {
@@ -96,9 +96,15 @@ FiringCollector firings_in_blocks(const std::string& folder, Share blocks, std::
     }
     for (int shard = 0; shard < shards->second; ++shard) {
       read_codes(path_of(folder, b, shard, shards->second), codes);
-      firings.add(codes.view(), codes.first_row);
+      visit(codes.view(), codes.first_row);
     }
   }
+}
+
+FiringCollector firings_in_blocks(const std::string& folder, Share blocks, std::span<const int64_t> latents) {
+  FiringCollector firings(latents);
+  visit_code_blocks(folder, blocks,
+                    [&](kernels::CodesView codes, int64_t first_row) { firings.add(codes, first_row); });
   return firings;
 }
 

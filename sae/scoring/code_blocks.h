@@ -9,20 +9,25 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
 #include "runtime/core/share.h"
 #include "sae/measure/firings.h"
-#include "sae/scoring/score_pass.h"
+#include "sae/scoring/code_pass.h"
 
 namespace orthant::sae {
 
 // Throws Error(kIo).
 void write_code_block(const std::string& folder, const EncodedBlock& block, int shard, int shards);
 
-// Where `latents` fired in `blocks`. Throws Error(kData) for a file that is damaged and for a block of which
-// a part is missing.
+// Calls visit(codes, first_row) for each part of each block in order; codes are valid during the call. Throws
+// Error(kData) for a file that is damaged and for a block of which a part is missing.
+void visit_code_blocks(const std::string& folder, Share blocks,
+                       const std::function<void(kernels::CodesView, int64_t first_row)>& visit);
+
+// Where `latents` fired in `blocks`. Throws what visit_code_blocks() throws.
 [[nodiscard]] FiringCollector firings_in_blocks(const std::string& folder, Share blocks,
                                                 std::span<const int64_t> latents);
 

@@ -1,90 +1,81 @@
 #include "sae/scoring/score_pass.h"
 
-#include <algorithm>
-
-#include "runtime/job/faults.h"
-#include "sae/dictionary/inference.h"
 #include "sae/scoring/sequence_blocks.h"
 
 namespace orthant::sae {
 namespace {
 
-constexpr uint64_t kStop = 1;
-constexpr uint64_t kSave = 2;
-
-int64_t largest_block(std::span<const int64_t> offsets) {
-  int64_t largest = 0;
-  for (size_t b = 1; b < offsets.size(); ++b) largest = std::max(largest, offsets[b] - offsets[b - 1]);
-  return largest;
-}
-
-// Reads, encodes and adds blocks on this rank.
-class BlockScorer {
+// What the rows of a block are.
+class BlockMarker {
  public:
-  BlockScorer(const ScorePass& pass, ScoreSums& sums, Memory& memory)
-      : pass_(&pass),
-        sums_(&sums),
-        x_(memory, "score", {largest_block(pass.blocks), pass.dictionary->d_model}),
-        masks_(memory, "score", {largest_block(pass.blocks)}),
-        inference_(memory, *pass.dictionary, largest_block(pass.blocks), *pass.grid->dictionary,
-                   pass.virtual_shards) {}
+  BlockMarker(const ScorePass& pass, int64_t snippet_tokens)
+      : pass_(&pass), snippet_tokens_(snippet_tokens) {}
 
-  void read(int64_t block) {
-    first_ = pass_->blocks[static_cast<size_t>(block)];
-    rows_ = pass_->blocks[static_cast<size_t>(block) + 1] - first_;
-    pass_->source->read(Split::kTrain, first_, x_.view().rows(0, rows_), &labels_);
-    const std::vector<int64_t> offsets = sequence_offsets(labels_);
+  void mark(const RowLabels& labels, int64_t first_row) {
+    const std::vector<int64_t> offsets = sequence_offsets(labels);
+    masks_.assign(labels.token_ids.size(), 0);
+    snippets_.clear(labels.token_ids.size());
     for (size_t s = 0; s + 1 < offsets.size(); ++s) {
-      const auto begin = static_cast<size_t>(offsets[s]);
-      const auto tokens = static_cast<size_t>(offsets[s + 1]) - begin;
-      pass_->marker->mark(std::span(labels_.token_ids).subspan(begin, tokens),
-                          masks_.view().span().subspan(begin, tokens));
+      const Share sequence{offsets[s], offsets[s + 1] - offsets[s]};
+      const bool is_scored = pass_->scored_rows == 0 || first_row + sequence.first < pass_->scored_rows;
+      if (is_scored) mark_windows(labels, sequence);
+      if (snippet_tokens_ > 0) cut_snippets(labels, sequence, is_scored);
+    }
+  }
+  [[nodiscard]] Vector<const uint64_t> masks() const {
+    return {masks_.data(), {static_cast<int64_t>(masks_.size())}, kCpu};
+  }
+  [[nodiscard]] const SnippetCut& snippets() const { return snippets_; }
+
+ private:
+  void mark_windows(const RowLabels& labels, Share sequence) {
+    const auto begin = static_cast<size_t>(sequence.first), count = static_cast<size_t>(sequence.count);
+    pass_->marker->mark(std::span(labels.token_ids).subspan(begin, count),
+                        std::span(masks_).subspan(begin, count));
+  }
+
+  void cut_snippets(const RowLabels& labels, Share sequence, bool is_scored) {
+    for (int64_t first = sequence.first; first + snippet_tokens_ <= sequence.end();
+         first += snippet_tokens_) {
+      bool has_word = false;
+      for (int64_t row = first; row < first + snippet_tokens_; ++row) {
+        has_word = has_word || (masks_[static_cast<size_t>(row)] >> pass_->marker->near_bit() & 1) != 0;
+      }
+      const bool is_contrasted = pass_->scored_rows > 0;
+      const bool is_in_first_group = is_contrasted ? is_scored : has_word;
+      snippets_.begin_snippet(is_in_first_group ? 0 : 1);
+      for (int64_t row = first; row < first + snippet_tokens_; ++row) {
+        const auto at = static_cast<size_t>(row);
+        // The first token of a row has activations like no other, whatever it is.
+        if (labels.positions[at] > 0 && !pass_->marker->is_special(labels.token_ids[at]))
+          snippets_.add_row(at);
+      }
     }
   }
 
-  // Collective over the shards.
-  void score(int64_t block) {
-    const kernels::CodesView codes = inference_.encode(x_.view().rows(0, rows_));
-    sums_->add(codes, masks_.view().rows(0, rows_), first_);
-    pass_->encoded({block, first_, codes, &labels_});
-  }
-
- private:
   const ScorePass* pass_;
-  ScoreSums* sums_;
-  Tensor<float, 2> x_;         // [rows of the largest block, d_model]
-  Tensor<uint64_t, 1> masks_;  // [rows of the largest block]
-  RowLabels labels_;
-  Inference inference_;
-  int64_t first_ = 0;
-  int64_t rows_ = 0;
+  int64_t snippet_tokens_;
+  std::vector<uint64_t> masks_;  // [rows]
+  SnippetCut snippets_;
 };
 
 }  // namespace
 
-ScorePassEnd run_score_pass(const ScorePass& pass, ScoreSums& sums, Memory& memory) {
-  ControlGroup& control = *pass.world->control;
-  Communicator& replicas = *pass.grid->data;
-  const auto blocks = static_cast<int64_t>(pass.blocks.size()) - 1;
-  BlockScorer scorer(pass, sums, memory);
-  for (int64_t done = sums.blocks_done(); done < blocks;) {
-    fault_point("score.block");
-    const int64_t own = done + replicas.rank();
-    agree(control, "read activations", [&] {
-      if (own < blocks) scorer.read(own);
-    });
-    if (own < blocks) scorer.score(own);
-    done = std::min(done + replicas.size(), blocks);
-    uint64_t word = pass.stop_wanted() ? kStop : 0;
-    if (control.rank() == 0 && pass.save_due(done)) word |= kSave;
-    word = control.bit_or(word);
-    pass.shown(done);
-    if (word == 0 && done < blocks) continue;
-    sums.merge(replicas, done);
-    pass.save();
-    if ((word & kStop) != 0 && done < blocks) return ScorePassEnd::kStopped;
-  }
-  return ScorePassEnd::kFinished;
+PassEnd run_score_pass(const ScorePass& pass, ScoreSums& sums, PooledMoments* pooled, Memory& memory) {
+  BlockMarker marker(pass, pooled == nullptr ? 0 : pooled->snippet_tokens());
+  Communicator& replicas = *pass.codes.grid->data;
+  CodePass codes = pass.codes;
+  codes.encoded = [&](const EncodedBlock& block) {
+    marker.mark(*block.labels, block.first_row);
+    sums.add(block.codes, marker.masks(), block.first_row);
+    if (pooled != nullptr) pooled->add(block.codes, marker.snippets());
+    pass.codes.encoded(block);
+  };
+  codes.merge = [&](int64_t blocks_done) {
+    sums.merge(replicas, blocks_done);
+    if (pooled != nullptr) pooled->merge(replicas);
+  };
+  return run_code_pass(codes, sums.blocks_done(), memory);
 }
 
 }  // namespace orthant::sae

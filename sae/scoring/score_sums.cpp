@@ -5,22 +5,12 @@
 
 #include "kernels/dense/row_moments.h"
 #include "sae/dictionary/shard_encoder.h"
+#include "sae/scoring/gather_latents.h"
 
 namespace orthant::sae {
 namespace {
 
 constexpr int64_t kNever = -1;
-
-// Values of this slice on all ranks of the dictionary group, in the order of the latents.
-template <typename T>
-std::vector<T> gathered(const std::vector<T>& own, std::span<const int64_t> counts, Communicator& shards) {
-  int64_t total = 0;
-  for (const int64_t count : counts) total += count;
-  std::vector<T> all(static_cast<size_t>(total));
-  Stream stream;
-  shards.all_gather_uneven(own.data(), all.data(), counts, dtype_of<T>(), stream);
-  return all;
-}
 
 std::vector<double> decoder_norms(const Dictionary& dictionary) {
   std::vector<double> norms(static_cast<size_t>(dictionary.local_latents()));
@@ -128,20 +118,21 @@ LatentTotals ScoreSums::totals(const Dictionary& dictionary, Grid& grid, int vir
   const int64_t bits = rows_.shape()[0];
   LatentTotals totals{.groups = bits - 2, .latents = latents_};
   totals.counts.assign(rows_.data(), rows_.data() + bits);
-  totals.fired = gathered(std::vector<int64_t>(fired_.data(), fired_.data() + slice_.count), counts, shards);
+  totals.fired =
+      gather_latents(std::vector<int64_t>(fired_.data(), fired_.data() + slice_.count), counts, shards);
   totals.max_row =
-      gathered(std::vector<int64_t>(max_row_.data(), max_row_.data() + slice_.count), counts, shards);
+      gather_latents(std::vector<int64_t>(max_row_.data(), max_row_.data() + slice_.count), counts, shards);
   std::vector<double> own(static_cast<size_t>(slice_.count));
   for (int64_t i = 0; i < slice_.count; ++i) {
     own[static_cast<size_t>(i)] = max_.data()[i] * norms[static_cast<size_t>(i)];
   }
-  totals.max = gathered(own, counts, shards);
-  totals.decoder_norm = gathered(norms, counts, shards);
+  totals.max = gather_latents(own, counts, shards);
+  totals.decoder_norm = gather_latents(norms, counts, shards);
   for (int64_t bit = 0; bit < bits; ++bit) {
     for (int64_t i = 0; i < slice_.count; ++i) {
       own[static_cast<size_t>(i)] = values_.view().row(i)[bit] * norms[static_cast<size_t>(i)];
     }
-    const std::vector<double> all = gathered(own, counts, shards);
+    const std::vector<double> all = gather_latents(own, counts, shards);
     totals.sums.insert(totals.sums.end(), all.begin(), all.end());
   }
   after_load();

@@ -26,7 +26,8 @@ std::vector<int64_t> sequence_offsets(const RowLabels& labels) {
   return offsets;
 }
 
-std::vector<int64_t> sequence_blocks(ActivationSource& source, int64_t rows, int64_t block_rows) {
+std::vector<int64_t> sequence_blocks(ActivationSource& source, int64_t rows, int64_t block_rows,
+                                     int64_t cut) {
   const int64_t available = source.rows(Split::kTrain);
   const int64_t end = rows == 0 ? available : std::min(rows, available);
   std::vector<int64_t> offsets = {0};
@@ -43,7 +44,8 @@ std::vector<int64_t> sequence_blocks(ActivationSource& source, int64_t rows, int
     }
     for (size_t row = 1; row < labels.positions.size(); ++row) {
       const int64_t sample = from + static_cast<int64_t>(row);
-      if (sample - offsets.back() >= block_rows && begins_sequence(labels, row)) offsets.push_back(sample);
+      const bool is_full = sample - offsets.back() >= block_rows && begins_sequence(labels, row);
+      if (is_full || sample == cut) offsets.push_back(sample);
     }
   }
   if (end > 0) offsets.push_back(end);

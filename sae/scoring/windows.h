@@ -49,9 +49,9 @@ class WindowMarker {
 
   // `masks` [ids.size()] of one whole sequence; all zero for special tokens.
   void mark(std::span<const int32_t> ids, std::span<uint64_t> masks) const;
+  [[nodiscard]] bool is_special(int32_t id) const;
 
  private:
-  [[nodiscard]] bool is_special(int32_t id) const;
   void mark_form(const TokenForm& form, uint64_t bit, std::span<const int32_t> ids,
                  std::span<uint64_t> masks) const;
 

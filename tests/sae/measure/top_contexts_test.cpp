@@ -141,5 +141,43 @@ TEST(Histogram, CountsEveryNumberOnce) {
   EXPECT_EQ(histogram.counts, (std::vector<int64_t>{2, 1, 1, 3}));
 }
 
+TEST(IntervalContexts, HoldWhatFallsIntoThem) {
+  const std::vector<std::vector<float>> dense = all_activations();
+  const int64_t latent = 3;
+  Firings firings;
+  float largest = 0.0f;
+  for (int64_t row = 0; row < kRows; ++row) {
+    const float value = dense[latent][static_cast<size_t>(row)];
+    if (value > 0.0f) firings.push_back({row, value});
+    largest = std::max(largest, value);
+  }
+  LabelledSource source;
+  const ContextOptions options{.rows = kRows, .top = 4, .width = 7};
+  const std::vector<ContextInterval> found = interval_contexts(latent, firings, source, options, 5, 1);
+  ASSERT_EQ(found.size(), 5u);
+  EXPECT_NEAR(found[0].high, largest, 1e-6);
+  EXPECT_EQ(found[4].low, 0.0);
+  double share = 0.0;
+  for (const ContextInterval& interval : found) {
+    share += interval.share;
+    int64_t inside = 0;
+    for (const Firing& firing : firings)
+      inside += firing.value > interval.low && firing.value <= interval.high;
+    EXPECT_NEAR(interval.share, static_cast<double>(inside) / kRows, 1e-12);
+    EXPECT_EQ(interval.contexts.size(), static_cast<size_t>(std::min<int64_t>(inside, 4)));
+    int64_t last = -1;
+    for (const Context& context : interval.contexts) {
+      const auto peak = static_cast<size_t>(context.peak);
+      EXPECT_GT(context.activations[peak], interval.low);
+      EXPECT_LE(context.activations[peak], interval.high);
+      EXPECT_EQ(context.activations[peak], dense[latent][static_cast<size_t>(context.token_ids[peak])]);
+      EXPECT_GT(context.token_ids[peak], last);  // none twice, in the order of rows
+      last = context.token_ids[peak];
+    }
+  }
+  EXPECT_NEAR(share, static_cast<double>(firings.size()) / kRows, 1e-12);
+  EXPECT_TRUE(interval_contexts(latent, {}, source, options, 5, 1).empty());
+}
+
 }  // namespace
 }  // namespace orthant::sae
