@@ -61,15 +61,39 @@ double scale_of(const LatentExamples& latent) {
   return greatest;
 }
 
+std::string tokens_html(const char* what, const std::vector<std::string>& tokens) {
+  if (tokens.empty()) return "";
+  std::string html =
+      fmt::format("<div class=\"context\"><span class=\"value\">{}</span><span class=\"text\">", what);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    html += (i == 0 ? "" : " · ") + fmt::format("<code>{}</code>", token_html(tokens[i]));
+  }
+  return html + "</span></div>";
+}
+
+std::string intervals_html(const std::vector<ActivationInterval>& intervals, double scale) {
+  if (intervals.empty()) return "";
+  std::string html;
+  for (const ActivationInterval& interval : intervals) {
+    html += fmt::format("<p class=\"faint\">{} to {}: {} % of tokens</p>", number_text(interval.low),
+                        number_text(interval.high), number_text(100.0 * interval.share));
+    for (const ActivatingContext& context : interval.contexts) html += context_html(context, scale);
+  }
+  return collapsible("examples by activation", html, false);
+}
+
 std::string latent_html(const LatentExamples& latent) {
   const double scale = scale_of(latent);
+  const std::string score =
+      std::isfinite(latent.score) ? "<span>score " + number_text(latent.score) + "</span>" : "";
   std::string html = fmt::format(
-      "<div class=\"latent\"><h4>Latent {}<span>fires in {} of tokens</span><span>max activation "
+      "<div class=\"latent\"><h4>Latent {}{}<span>fires in {} of tokens</span><span>max activation "
       "{}</span></h4>",
-      latent.latent, std::isfinite(latent.density) ? number_text(100.0 * latent.density) + " %" : "–",
+      latent.latent, score, std::isfinite(latent.density) ? number_text(100.0 * latent.density) + " %" : "–",
       number_text(scale));
   for (const ActivatingContext& context : latent.contexts) html += context_html(context, scale);
-  return html + "</div>\n";
+  html += tokens_html("likelier", latent.likelier) + tokens_html("less likely", latent.unlikelier);
+  return html + intervals_html(latent.intervals, scale) + "</div>\n";
 }
 
 }  // namespace
@@ -82,8 +106,9 @@ std::string context_section(std::span<const RunSummary> runs) {
     if (contexts.latents.empty()) continue;
     std::string cards;
     for (const LatentExamples& latent : contexts.latents) cards += latent_html(latent);
-    const std::string summary = fmt::format("{} of {} latents, from the most to the least frequent",
-                                            contexts.latents.size(), contexts.latents_in_file);
+    const std::string summary =
+        fmt::format("{} of {} latents, {}", contexts.latents.size(), contexts.latents_in_file,
+                    contexts.by_score ? "the best by score first" : "from the most to the least frequent");
     html += fmt::format("<h3>{}</h3>{}", run_label(runs[i], i), collapsible(summary, cards, is_first));
     is_first = false;
   }

@@ -4,6 +4,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <boost/json/value_to.hpp>
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <optional>
@@ -49,6 +50,46 @@ std::optional<ActivatingContext> context_of(const json::value& value) {
   return context;
 }
 
+// Nothing where one does not fit together; at most `most` are kept.
+std::optional<std::vector<ActivatingContext>> contexts_of(const json::value* value, int64_t most) {
+  if (value == nullptr || !value->is_array()) return std::nullopt;
+  std::vector<ActivatingContext> contexts;
+  for (const json::value& one : value->get_array()) {
+    std::optional<ActivatingContext> context = context_of(one);
+    if (!context) return std::nullopt;
+    if (static_cast<int64_t>(contexts.size()) < most) contexts.push_back(std::move(*context));
+  }
+  return contexts;
+}
+
+// What a file does not tell, or tells in another way, is left out.
+std::vector<ActivationInterval> intervals_of(const json::object& latent, int64_t most_contexts) {
+  const json::value* value = latent.if_contains("quantiles");
+  std::vector<ActivationInterval> intervals;
+  if (value == nullptr || !value->is_array()) return intervals;
+  for (const json::value& one : value->get_array()) {
+    if (!one.is_object()) continue;
+    const json::object& object = one.get_object();
+    auto contexts = contexts_of(object.if_contains("contexts"), most_contexts);
+    if (!contexts || contexts->empty()) continue;
+    intervals.push_back({number_or_nan(object, "low"), number_or_nan(object, "high"),
+                         number_or_nan(object, "share"), std::move(*contexts)});
+  }
+  return intervals;
+}
+
+std::vector<std::string> logit_tokens(const json::object& latent, std::string_view name) {
+  const json::value* value = latent.if_contains(name);
+  std::vector<std::string> tokens;
+  if (value == nullptr || !value->is_array()) return tokens;
+  for (const json::value& one : value->get_array()) {
+    const json::object* object = one.if_object();
+    const json::value* token = object == nullptr ? nullptr : object->if_contains("token");
+    if (token != nullptr && token->is_string()) tokens.emplace_back(token->get_string());
+  }
+  return tokens;
+}
+
 // Nothing where the line is damaged: no JSON, no latent, or a context that does not fit together.
 std::optional<LatentExamples> latent_of(const std::string& line, int64_t most_contexts) {
   json::error_code failed;
@@ -59,20 +100,19 @@ std::optional<LatentExamples> latent_of(const std::string& line, int64_t most_co
   latent.latent = integer_or(object, "latent", -1);
   latent.density = number_or_nan(object, "density");
   latent.max_activation = number_or_nan(object, "max_activation");
-  const json::value* contexts = object.if_contains("contexts");
-  if (latent.latent < 0 || contexts == nullptr || !contexts->is_array()) return std::nullopt;
-  for (const json::value& one : contexts->get_array()) {
-    std::optional<ActivatingContext> context = context_of(one);
-    if (!context) return std::nullopt;
-    if (static_cast<int64_t>(latent.contexts.size()) < most_contexts) {
-      latent.contexts.push_back(std::move(*context));
-    }
-  }
+  latent.score = number_or_nan(object, "score");
+  auto contexts = contexts_of(object.if_contains("contexts"), most_contexts);
+  if (latent.latent < 0 || !contexts) return std::nullopt;
+  latent.contexts = std::move(*contexts);
+  latent.intervals = intervals_of(object, most_contexts);
+  latent.likelier = logit_tokens(object, "top_logits");
+  latent.unlikelier = logit_tokens(object, "bottom_logits");
   return latent;
 }
 
 struct Place {
   double density = 0.0;
+  double score = 0.0;
   int64_t latent = 0;
   std::streamoff offset = 0;
 };
@@ -93,6 +133,7 @@ std::vector<Place> evenly_spread(const std::vector<Place>& places, int64_t count
 
 LatentContexts read_latent_contexts(const std::string& path, const ContextLimits& limits) {
   LatentContexts found;
+  found.by_score = true;
   std::ifstream file(path, std::ios::binary);
   std::vector<Place> places;
   std::string line;
@@ -107,12 +148,19 @@ LatentContexts read_latent_contexts(const std::string& path, const ContextLimits
       continue;
     }
     ++found.latents_in_file;
-    const double density = latent->density == latent->density ? latent->density : 0.0;
-    if (!latent->contexts.empty()) places.push_back({density, latent->latent, offset});
+    if (latent->contexts.empty()) continue;
+    places.push_back({latent->density, latent->score, latent->latent, offset});
+    found.by_score = found.by_score && !std::isnan(latent->score);
   }
-  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
-    return a.density != b.density ? a.density > b.density : a.latent < b.latent;
+  const auto rank_of = [&](const Place& place) {
+    const double rank = found.by_score ? place.score : place.density;
+    return std::isnan(rank) ? 0.0 : rank;
+  };
+  std::sort(places.begin(), places.end(), [&](const Place& a, const Place& b) {
+    return rank_of(a) != rank_of(b) ? rank_of(a) > rank_of(b) : a.latent < b.latent;
   });
+  if (found.by_score) places.resize(std::min(places.size(), static_cast<size_t>(limits.latents)));
+  found.by_score = found.by_score && !places.empty();
   file.clear();
   for (const Place& place : evenly_spread(places, limits.latents)) {
     file.seekg(place.offset);

@@ -1,5 +1,6 @@
 #include "runtime/report/latent_contexts.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -57,6 +58,30 @@ TEST(LatentContexts, DamagedLinesAreCountedAndLatentsWithoutContextsLeftOut) {
   EXPECT_EQ(found.latents[1].latent, 4);
   EXPECT_EQ(found.latents[1].contexts[0].peak, 0u);
   EXPECT_TRUE(std::isnan(found.latents[1].density));
+}
+
+TEST(LatentContexts, ScoredLatentsComeBestFirstWithIntervalsAndTokens) {
+  const testing::TempDir folder;
+  const auto line = [](int latent, double score) {
+    return fmt::format(
+        R"({{"latent":{},"density":0.1,"score":{},"contexts":[{{"tokens":["a"],"activations":[1]}}],)"
+        R"("quantiles":[{{"low":1,"high":2,"share":0.1,"contexts":[{{"tokens":["b"],"activations":[2]}}]}},)"
+        R"({{"low":0,"high":1,"share":0.0,"contexts":[]}}],)"
+        R"("top_logits":[{{"token":" yes","id":3,"logit":1.5}}],"bottom_logits":[{{"token":"no","id":4,"logit":-2}}]}})"
+        "\n",
+        latent, score);
+  };
+  testing::write_text(folder.file("c.jsonl"), line(1, -0.5) + line(2, 0.25) + line(3, 0.125));
+  const LatentContexts found = read_latent_contexts(folder.file("c.jsonl"), {.latents = 2});
+  EXPECT_TRUE(found.by_score);
+  ASSERT_EQ(found.latents.size(), 2u);
+  EXPECT_EQ(found.latents[0].latent, 2);
+  EXPECT_EQ(found.latents[1].latent, 3);
+  ASSERT_EQ(found.latents[0].intervals.size(), 1u);  // one without examples shows nothing
+  EXPECT_EQ(found.latents[0].intervals[0].high, 2.0);
+  EXPECT_EQ(found.latents[0].intervals[0].contexts[0].tokens[0], "b");
+  EXPECT_EQ(found.latents[0].likelier, std::vector<std::string>{" yes"});
+  EXPECT_EQ(found.latents[0].unlikelier, std::vector<std::string>{"no"});
 }
 
 TEST(LatentContexts, AbsentFilesAndNoWishesGiveNothing) {
