@@ -33,14 +33,18 @@ void add_l1_penalties(Vector<const double> sums, Vector<const double> weights, V
 
 void add_norm_gradients(double coefficient, Vector<const double> sums, Vector<const double> norms,
                         Matrix<const float> decoder, Matrix<float> gradient, Stream& stream) {
-  require(decoder.shape == gradient.shape && sums.shape[0] == decoder.shape[0] && sums.shape == norms.shape,
+  require(decoder.shape == gradient.shape && norms.shape[0] == decoder.shape[0],
           "gradients of norms have the shape of the decoder");
+  require(sums.shape[0] > 0 ? decoder.shape[0] % sums.shape[0] == 0 : decoder.shape[0] == 0,
+          "every latent has equally many rows");
+  if (sums.shape[0] == 0) return;
   if (decoder.device.kind == DeviceKind::kCuda) {
     return cuda::add_norm_gradients(coefficient, sums, norms, decoder, gradient, stream);
   }
+  const int64_t rows_of_latent = decoder.shape[0] / sums.shape[0];
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < decoder.shape[0]; ++i) {
-    const double sum = sums.data[i], norm = norms.data[i];
+    const double sum = sums.data[i / rows_of_latent], norm = norms.data[i];
     if (sum == 0.0 || norm == 0.0) continue;
     const float* const row = decoder.row(i);
     float* const into = gradient.row(i);

@@ -16,8 +16,9 @@ void add_l1_gradients(CodesView codes, int64_t first_latent, double coefficient,
 void add_l1_penalties(Vector<const double> sums, Vector<const double> weights, Vector<double> penalties,
                       Stream& stream);
 
-// gradient[i] += coefficient * sums[i] * decoder[i] / norms[i], where neither the sum nor the norm is 0:
-// `decoder`, `gradient` [local_latents, d_model].
+// gradient[i] += coefficient * sum of the row's latent * decoder[i] / norms[i], where neither the sum nor the
+// norm is 0: `decoder`, `gradient` [rows, width], `norms` [rows], `sums` [local_latents]. A latent has as
+// many consecutive rows as there are rows for each: one, or one for each source of a crosscoder.
 void add_norm_gradients(double coefficient, Vector<const double> sums, Vector<const double> norms,
                         Matrix<const float> decoder, Matrix<float> gradient, Stream& stream);
 

@@ -34,10 +34,10 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    add_norm_gradient(double coefficient, const double* sums, const double* norms, const float* decoder,
-                      int64_t width, float* gradient) {
+    add_norm_gradient(double coefficient, const double* sums, int64_t rows_of_latent, const double* norms,
+                      const float* decoder, int64_t width, float* gradient) {
   const int64_t at = blockIdx.x * width;
-  const double sum = sums[blockIdx.x], norm = norms[blockIdx.x];
+  const double sum = sums[blockIdx.x / rows_of_latent], norm = norms[blockIdx.x];
   if (sum == 0.0 || norm == 0.0) return;
   for (int64_t c = threadIdx.x; c < width; c += kThreads) {
     gradient[at + c] += static_cast<float>(coefficient * sum * decoder[at + c] / norm);
@@ -61,7 +61,7 @@ void add_l1_penalties(Vector<const double> sums, Vector<const double> weights, V
 void add_norm_gradients(double coefficient, Vector<const double> sums, Vector<const double> norms,
                         Matrix<const float> decoder, Matrix<float> gradient, Stream& stream) {
   launch(add_norm_gradient, {.blocks = decoder.shape[0], .threads = kThreads}, stream, coefficient, sums.data,
-         norms.data, decoder.data, decoder.shape[1], gradient.data);
+         decoder.shape[0] / sums.shape[0], norms.data, decoder.data, decoder.shape[1], gradient.data);
 }
 
 }  // namespace orthant::kernels::cuda

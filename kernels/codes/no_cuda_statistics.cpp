@@ -42,4 +42,12 @@ void add_norm_gradients(double, Vector<const double>, Vector<const double>, Matr
   throw_no_body("add_norm_gradients", decoder.device);
 }
 
+void multiply_codes(CodesView codes, int64_t, Vector<const float>, Stream&) {
+  throw_no_body("multiply_codes", codes.values.device);
+}
+
+void divide_codes(CodesView codes, int64_t, Vector<const float>, Stream&) {
+  throw_no_body("divide_codes", codes.values.device);
+}
+
 }  // namespace orthant::kernels::cuda

@@ -1,5 +1,5 @@
-// CUDA bodies of code_summary.h, dead_latents.h and l1_penalty.h, called after their argument checks; without
-// CUDA in the build they throw.
+// CUDA bodies of code_summary.h, dead_latents.h, l1_penalty.h and scale_codes.h, called after their argument
+// checks; without CUDA in the build they throw.
 #pragma once
 
 #include "kernels/codes/latent_step.h"
@@ -27,5 +27,8 @@ void add_l1_penalties(Vector<const double> sums, Vector<const double> weights, V
                       Stream& stream);
 void add_norm_gradients(double coefficient, Vector<const double> sums, Vector<const double> norms,
                         Matrix<const float> decoder, Matrix<float> gradient, Stream& stream);
+
+void multiply_codes(CodesView codes, int64_t first_latent, Vector<const float> factors, Stream& stream);
+void divide_codes(CodesView codes, int64_t first_latent, Vector<const float> factors, Stream& stream);
 
 }  // namespace orthant::kernels::cuda

@@ -35,11 +35,11 @@ void widen(Vector<const float> x, Vector<double>, Stream&) {
   throw_no_body("widen", x.device);
 }
 
-void row_norms(Matrix<const float> matrix, Vector<double>, Stream&) {
+void row_norms(Matrix<const float> matrix, Vector<double>, Stream&, int64_t) {
   throw_no_body("row_norms", matrix.device);
 }
 
-void row_norms(Matrix<const float> matrix, Vector<float>, Stream&) {
+void row_norms(Matrix<const float> matrix, Vector<float>, Stream&, int64_t) {
   throw_no_body("row_norms", matrix.device);
 }
 

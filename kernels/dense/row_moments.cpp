@@ -18,14 +18,24 @@ bool is_on_cuda(Device device) {
 }
 
 template <typename T>
-void norms_of_rows(Matrix<const float> matrix, Vector<T> norms) {
+void norms_of_rows(Matrix<const float> matrix, Vector<T> norms, int64_t parts) {
+  const int64_t width = matrix.shape[1] / parts;
 #pragma omp parallel for schedule(static)
   for (int64_t r = 0; r < matrix.shape[0]; ++r) {
-    const float* const row = matrix.row(r);
-    double squares = 0.0;
-    for (int64_t c = 0; c < matrix.shape[1]; ++c) squares += static_cast<double>(row[c]) * row[c];
-    norms.data[r] = static_cast<T>(std::sqrt(squares));
+    double sum = 0.0;
+    for (int64_t part = 0; part < parts; ++part) {
+      const float* const row = matrix.row(r) + part * width;
+      double squares = 0.0;
+      for (int64_t c = 0; c < width; ++c) squares += static_cast<double>(row[c]) * row[c];
+      sum += std::sqrt(squares);
+    }
+    norms.data[r] = static_cast<T>(sum);
   }
+}
+
+void check_norms(Matrix<const float> matrix, int64_t norms, int64_t parts) {
+  require(norms == matrix.shape[0], "norms are [rows]");
+  require(parts > 0 && matrix.shape[1] % parts == 0, "the parts of a row have equal width");
 }
 
 void standardize_row(RowStandard standard, std::span<float> row, float& mean, float& deviation) {
@@ -47,16 +57,16 @@ void standardize_row(RowStandard standard, std::span<float> row, float& mean, fl
 
 }  // namespace
 
-void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream) {
-  require(norms.shape[0] == matrix.shape[0], "norms are [rows]");
-  if (is_on_cuda(matrix.device)) return cuda::row_norms(matrix, norms, stream);
-  norms_of_rows(matrix, norms);
+void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream, int64_t parts) {
+  check_norms(matrix, norms.shape[0], parts);
+  if (is_on_cuda(matrix.device)) return cuda::row_norms(matrix, norms, stream, parts);
+  norms_of_rows(matrix, norms, parts);
 }
 
-void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream) {
-  require(norms.shape[0] == matrix.shape[0], "norms are [rows]");
-  if (is_on_cuda(matrix.device)) return cuda::row_norms(matrix, norms, stream);
-  norms_of_rows(matrix, norms);
+void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream, int64_t parts) {
+  check_norms(matrix, norms.shape[0], parts);
+  if (is_on_cuda(matrix.device)) return cuda::row_norms(matrix, norms, stream, parts);
+  norms_of_rows(matrix, norms, parts);
 }
 
 void squared_norms(Matrix<const float> x, Vector<float> squares, Stream& stream) {

@@ -8,10 +8,11 @@
 
 namespace orthant::kernels {
 
-// norms[r] = |matrix[r]|.
-void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream);
+// norms[r] = the sum of the norms of the `parts` parts of equal width that row r consists of; |matrix[r]| of
+// one.
+void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream, int64_t parts = 1);
 // The same rounded to f32.
-void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream);
+void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream, int64_t parts = 1);
 
 // squares[r] = |x[r]|^2, summed in f32 on the CPU; on CUDA the threads' f32 sums are added in f64. `x`
 // [rows, width], `squares` [rows].

@@ -15,16 +15,21 @@ __device__ double sum_over_columns(const float* row, int64_t width, Of of) {
   return warp_sum_in_order(0.0, width, [&](int64_t c) { return of(c, static_cast<double>(row[c])); });
 }
 
+// `width` is that of a part.
 template <typename T>
-__global__ void norm_of_row(const float* matrix, int64_t width, T* norms) {
-  const double squares = sum_over_columns(matrix + blockIdx.x * width, width,
-                                          [](int64_t, double value) { return value * value; });
-  if (threadIdx.x == 0) norms[blockIdx.x] = static_cast<T>(sqrt(squares));
+__global__ void norm_of_row(const float* matrix, int64_t parts, int64_t width, T* norms) {
+  double sum = 0.0;
+  for (int64_t part = 0; part < parts; ++part) {
+    const double squares = sum_over_columns(matrix + (blockIdx.x * parts + part) * width, width,
+                                            [](int64_t, double value) { return value * value; });
+    sum += sqrt(squares);
+  }
+  if (threadIdx.x == 0) norms[blockIdx.x] = static_cast<T>(sum);
 }
 
 template <typename T>
-void norms_of_rows(Matrix<const float> matrix, Vector<T> norms, Stream& stream) {
-  launch(norm_of_row<T>, shape_of(matrix), stream, matrix.data, matrix.shape[1], norms.data);
+void norms_of_rows(Matrix<const float> matrix, Vector<T> norms, int64_t parts, Stream& stream) {
+  launch(norm_of_row<T>, shape_of(matrix), stream, matrix.data, parts, matrix.shape[1] / parts, norms.data);
 }
 
 template <bool kWhole>
@@ -82,12 +87,12 @@ __global__ void restore_row(const float* means, const float* deviations, int64_t
 
 }  // namespace
 
-void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream) {
-  norms_of_rows(matrix, norms, stream);
+void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream, int64_t parts) {
+  norms_of_rows(matrix, norms, parts, stream);
 }
 
-void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream) {
-  norms_of_rows(matrix, norms, stream);
+void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream, int64_t parts) {
+  norms_of_rows(matrix, norms, parts, stream);
 }
 
 void squared_norms(Matrix<const float> x, Vector<float> squares, Stream& stream) {

@@ -17,8 +17,8 @@ void divide(double divisor, Vector<double> values, Stream& stream);
 void add_rounded(Vector<const double> x, bool accumulate, Vector<float> into, Stream& stream);
 void widen(Vector<const float> x, Vector<double> out, Stream& stream);
 
-void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream);
-void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream);
+void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream, int64_t parts = 1);
+void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream, int64_t parts = 1);
 void squared_norms(Matrix<const float> x, Vector<float> squares, Stream& stream);
 void squared_distances(Matrix<const float> x, Vector<const double> sums, double rows,
                        Vector<double> distances, Stream& stream);

@@ -78,5 +78,21 @@ TEST_F(L1Kernel, GradientsOfNorms) {
   }
 }
 
+TEST_F(L1Kernel, GradientsOfNormsOfSeveralRowsALatent) {
+  constexpr int64_t kRowsOfLatent = 3, kWidth = 33;
+  const Tensor<double, 1> norms = random_doubles(8);
+  Tensor<double, 1> sums = make_vector<double>(kLatents / kRowsOfLatent);
+  for (int64_t i = 0; i < sums.shape()[0]; ++i)
+    sums.data()[i] = i % 5 == 0 ? 0.0 : 1.0 + static_cast<double>(i);
+  const auto device_sums = on_device(sums), device_norms = on_device(norms);
+  const Tensor<float, 2> decoder = random_matrix(kLatents, kWidth, 9);
+  Tensor<float, 2> gradient = random_matrix(kLatents, kWidth, 10);
+  const auto device_decoder = on_device(decoder), found = on_device(gradient);
+  add_norm_gradients(0.3, sums.view(), norms.view(), decoder.view(), gradient.view(), host_);
+  cuda::add_norm_gradients(0.3, device_sums.vector(), device_norms.vector(), device_decoder.matrix(kWidth),
+                           found.matrix(kWidth), stream_);
+  EXPECT_EQ(found.values(), std::vector<float>(gradient.data(), gradient.data() + kLatents * kWidth));
+}
+
 }  // namespace
 }  // namespace orthant::kernels

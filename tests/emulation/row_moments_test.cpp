@@ -54,6 +54,21 @@ TEST_P(RowMomentKernels, NormsAreThoseOfTheCpu) {
   for (size_t r = 0; r < kRows; ++r) EXPECT_EQ(narrow[r], static_cast<float>(found[r])) << r;
 }
 
+TEST_P(RowMomentKernels, NormsOfPartsAreThoseOfTheCpu) {
+  const auto [width, offset] = GetParam();
+  constexpr int64_t kParts = 3;
+  const Tensor<float, 2> matrix = random_matrix(kRows, kParts * width, 4);
+  const auto device_matrix = on_device(matrix, offset);
+  Tensor<double, 1> expected = make_vector<double>(kRows);
+  row_norms(matrix.view(), expected.view(), host_, kParts);
+  const std::vector<double> found = in_every_order([&] {
+    const DeviceArray<double> norms(kRows);
+    cuda::row_norms(device_matrix.matrix(kParts * width), norms.vector(), stream_, kParts);
+    return norms.values();
+  });
+  EXPECT_EQ(found, values_of(expected));
+}
+
 TEST_P(RowMomentKernels, SquaredNormsMatchTheReference) {
   const auto [width, offset] = GetParam();
   const Tensor<float, 2> x = random_matrix(kRows, width, 1);

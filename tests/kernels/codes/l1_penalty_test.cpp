@@ -39,5 +39,16 @@ TEST(L1Penalty, NormsPullAlongTheirRows) {
   for (size_t i = 2; i < 6; ++i) EXPECT_EQ(gradient[i], 1.0f) << "no sum, or no norm";
 }
 
+// Of sources A and B, a latent's rows one after the other.
+TEST(L1Penalty, EachRowOfALatentIsPulledBySumAndItsOwnNorm) {
+  Stream stream;
+  const std::vector<double> sums = {2.0, 3.0}, norms = {5.0, 2.0, 0.0, 1.0};
+  std::vector<float> decoder = {3.0f, 4.0f, 2.0f, 0.0f, 0.0f, 0.0f, 0.0f, -1.0f}, gradient(8, 0.0f);
+  add_norm_gradients(0.5, {sums.data(), {2}}, {norms.data(), {4}}, {decoder.data(), {4, 2}},
+                     {gradient.data(), {4, 2}}, stream);
+  const std::vector<float> expected = {0.6f, 0.8f, 1.0f, 0.0f, 0.0f, 0.0f, 0.0f, -1.5f};
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_FLOAT_EQ(gradient[i], expected[i]) << i;
+}
+
 }  // namespace
 }  // namespace orthant::kernels

@@ -40,6 +40,24 @@ TEST(RowMoments, NormsAreRootsOfSquares) {
   }
 }
 
+TEST(RowMoments, NormsOfPartsAreAddedUp) {
+  Stream stream;
+  for (const int64_t parts : {1, 2, 3}) {
+    for (const int64_t width : {1, 5, 64}) {
+      NormalMatrix matrix(4, parts * width, 2);
+      std::vector<double> norms(4);
+      row_norms(matrix.view(), Vector<double>{norms.data(), {4}}, stream, parts);
+      for (int64_t r = 0; r < 4; ++r) {
+        double expected = 0.0;
+        for (int64_t part = 0; part < parts; ++part) {
+          expected += std::sqrt(squares_about(matrix.view().row(r) + part * width, width, 0.0));
+        }
+        EXPECT_NEAR(norms[static_cast<size_t>(r)], expected, 1e-12 * expected) << parts << " of " << width;
+      }
+    }
+  }
+}
+
 TEST(RowMoments, SquaredNormsMatchTheReference) {
   constexpr double kUnit = 6e-8;
   Stream stream;
