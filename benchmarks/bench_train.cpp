@@ -67,7 +67,7 @@ class PreparedBatches : public ActivationSource {
 std::unique_ptr<ActivationSource> open_source(const TrainFlags& flags, Memory& memory) {
   if (flags.source != "synthetic") {
     Source config;
-    config.set_store(flags.source);
+    config.add_store(flags.source);
     return open_array_or_store(config, 0, memory);
   }
   Synthetic config;

@@ -33,9 +33,9 @@ Wanted wanted_of(const Evaluate& own) {
   const auto& names = own.metrics();
   const Source& source = own.source();
   const bool has_source =
-      source.has_store() || source.has_array() || source.has_synthetic() || source.has_model();
-  const bool has_text = own.has_text() || source.has_store();
-  if (names.empty()) return {has_source, true, own.has_model() && has_text, source.has_store()};
+      source.store_size() > 0 || source.has_array() || source.has_synthetic() || source.has_model();
+  const bool has_text = own.has_text() || source.store_size() > 0;
+  if (names.empty()) return {has_source, true, own.has_model() && has_text, source.store_size() > 0};
   const auto has = [&](const char* name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
@@ -72,8 +72,8 @@ class Evaluator {
     own.dictionary.encoder_precision = job_.precision;
     job_.dictionary = placed(std::move(own.dictionary), job_.memory.device());
     job_.evaluation.dictionary = &job_.dictionary;
-    if (source.has_store()) job_.provenance = StoreReader(source.store()).provenance();
-    if (wanted_.core || source.has_store() || source.has_array() || source.has_synthetic())
+    if (source.store_size() > 0) job_.provenance = StoreReader(source.store(0)).provenance();
+    if (wanted_.core || source.store_size() > 0 || source.has_array() || source.has_synthetic())
       rows_.emplace(job_);
     if (job_.own.has_model() && (wanted_.ce || wanted_.contexts)) open_model();
     if (wanted_.ce) losses_.emplace(job_);

@@ -26,7 +26,7 @@ EvaluationLosses::EvaluationLosses(EvaluationJob& job) : job_(&job) {
   const Evaluate& own = job.own;
   if (!job.model) refuse("ce needs a language model", "none is given", "Give --model=FILE.");
   const models::ModelConfig& config = job.model->weights.config;
-  if (!own.has_text() && !own.source().has_store()) {
+  if (!own.has_text() && own.source().store_size() == 0) {
     refuse("ce needs text", "the source is no store of tokens", "Give --text=FILE.");
   }
   const std::string hook = own.hook().empty() ? text_or(job.provenance, "hook", own.hook()) : own.hook();
@@ -41,7 +41,7 @@ EvaluationLosses::EvaluationLosses(EvaluationJob& job) : job_(&job) {
   const int64_t tokens = own.ce().tokens();
   text_ = own.has_text()
               ? text_of_file(own.text(), own.source(), *job.model->tokenizer, tokens, job.invocation.log)
-              : text_of_store(own.source().store(), own.source().holdout(), tokens);
+              : text_of_store(own.source().store(0), own.source().holdout(), tokens);
   if (text_.sequences.empty()) refuse("ce has no text", "no row has two tokens", "Give a longer --text.");
   for (const auto& sequence : text_.sequences) check_tokens(sequence);
 }

@@ -11,6 +11,9 @@
 
 namespace orthant::launch {
 
+// The models whose activations are stored. Throws Error(kConfig) where there is none or one is given twice.
+[[nodiscard]] std::vector<std::string> models_of(const Harvest& config);
+
 // Throws Error(kConfig) for a hook that the model lacks, that is given twice, or where there is none.
 [[nodiscard]] std::vector<models::HookPoint> hooks_of(const Harvest& config, int64_t layers);
 
@@ -19,9 +22,9 @@ namespace orthant::launch {
 [[nodiscard]] boost::json::object plan_harvest(const Common& common, const Harvest& config,
                                                const PlannedWorld& world);
 
-// Predicts in `memory` what a rank will allocate at most, and throws Error(kConfig) where its device, or the
-// ranks of this host together, have no room for it. Local: call it on every rank before any of them
-// allocates.
-void predict_harvest(const Harvest& config, int ranks_of_host, JobMemory& memory);
+// Predicts in `memory` what a rank will allocate at most for one of the models, and throws Error(kConfig)
+// where its device, or the ranks of this host together, have no room for it. Local: call it on every rank
+// before any of them allocates.
+void predict_harvest(const Harvest& config, int model, int ranks_of_host, JobMemory& memory);
 
 }  // namespace orthant::launch

@@ -8,7 +8,7 @@
 namespace orthant::launch {
 
 int sources_given(const Source& config) {
-  return static_cast<int>(config.has_store()) + static_cast<int>(config.has_array()) +
+  return static_cast<int>(config.store_size() > 0) + static_cast<int>(config.has_array()) +
          static_cast<int>(config.has_model()) + static_cast<int>(config.has_synthetic());
 }
 
@@ -36,7 +36,7 @@ std::unique_ptr<ActivationSource> open_source(const Source& config, uint64_t job
   auto source = open_array_or_store(config, seed, memory);
   if (const NotFiniteRows rows = source->not_finite(); rows.count > 0) {
     log.warning("{}: {} rows hold values that are not finite and are left out, the first is row {}",
-                config.has_store() ? config.store() : config.array(), rows.count, rows.first);
+                path_of(config), rows.count, rows.first);
   }
   return source;
 }

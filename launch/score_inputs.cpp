@@ -32,7 +32,7 @@ Source store_source(const Score& config) {
            "Give --text and --hook in place of --store, or leave --contrast.text out.");
   }
   Source source;
-  source.set_store(config.store());
+  source.add_store(config.store());
   return source;
 }
 

@@ -7,7 +7,8 @@
 
 namespace orthant::launch {
 
-// Of a live model or a store; empty where the source does not say. Throws Error(kData) for a damaged store.
+// Of a live model or a store, of several stores each once, by comma; empty where the source does not say.
+// Throws Error(kData) for a damaged store.
 [[nodiscard]] std::string hook_of(const Source& source);
 
 }  // namespace orthant::launch

@@ -17,6 +17,7 @@
 #include "runtime/job/progress.h"
 #include "runtime/job/run_directory.h"
 #include "runtime/job/signals.h"
+#include "runtime/storage/stored_source.h"
 #include "sae/dictionary/host_dictionary.h"
 #include "sae/exchange/load_dictionary.h"
 #include "sae/training/training_result.h"
@@ -27,13 +28,12 @@ namespace {
 namespace json = boost::json;
 
 void refuse_empty(const Source& config, const ActivationSource& source) {
-  const bool is_stored = config.has_store() || config.has_array();
+  const bool is_stored = config.store_size() > 0 || config.has_array();
   if (!is_stored || source.rows(Split::kTrain) > 0) return;
   const ExcludedRows excluded = source.excluded();
   throw Error(
       ExitCode::kData,
-      {.problem =
-           fmt::format("{} has no rows to train on", config.has_store() ? config.store() : config.array()),
+      {.problem = fmt::format("{} has no rows to train on", path_of(config)),
        .why = fmt::format("left out by token {}, by position {}, by norm {}; held out {}", excluded.token_ids,
                           excluded.positions, excluded.norm_ratio, source.rows(Split::kHoldout)),
        .suggestion = "Harvest more text, or loosen source.exclude and source.holdout."});
@@ -175,11 +175,14 @@ void load_start(sae::Trainer& trainer, const std::string& init) {
 }
 
 // Without the fields of execution: the same job leaves the same bytes wherever and however it ran.
-std::map<std::string, std::string> provenance(const Invocation& invocation, const ActivationSource& source) {
-  return {{"source", source.identity()},
-          {"hook", hook_of(invocation.own<Train>().source())},
-          {"config", invocation.config.job_text()},
-          {"config_key", to_hex(invocation.config.key())}};
+std::map<std::string, std::string> provenance(const Invocation& invocation, const ActivationSource& source,
+                                              const sae::TrainerConfig& trained) {
+  std::map<std::string, std::string> texts = schedule_texts(trained);
+  texts["source"] = source.identity();
+  texts["hook"] = hook_of(invocation.own<Train>().source());
+  texts["config"] = invocation.config.job_text();
+  texts["config_key"] = to_hex(invocation.config.key());
+  return texts;
 }
 
 MeshShape mesh_of(const Invocation& invocation) {
@@ -210,7 +213,11 @@ TrainingRun::TrainingRun(Invocation& invocation, ActivationSource* shared)
                     invocation.log, kernels::precision_from_name(own.precision()));
     source_ = own_source_.get();
   });
-  const sae::TrainerConfig config = trainer_config(invocation.common, own, mesh_, source_->d_model());
+  sae::TrainerConfig config = trainer_config(invocation.common, own, mesh_, source_->d_model());
+  if (own.has_init()) {
+    agree(*world_.control, "read --init",
+          [&] { take_schedule(sae::dictionary_header(own.init()), own, config); });
+  }
   refuse_empty(own.source(), *source_);
   grid_ = make_grid(*world_.data, mesh_);
   trainer_ = std::make_unique<sae::Trainer>(config, source_->d_model(), world_, grid_, memory_.device());
@@ -282,7 +289,7 @@ ExitCode TrainingRun::finish() {
   if (invocation_.run != nullptr) {
     Stream stream;
     const sae::HostDictionary host(trainer_->dictionary());
-    write_dictionary_file(*host, provenance(invocation_, *source_),
+    write_dictionary_file(*host, provenance(invocation_, *source_, trainer_->config()),
                           invocation_.run->file(sae::kDictionaryFile), *grid_.dictionary,
                           grid_.data->rank() == 0, stream);
   }

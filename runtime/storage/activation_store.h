@@ -84,6 +84,9 @@ class StoreReader {
   [[nodiscard]] Dtype dtype() const { return dtype_; }
   [[nodiscard]] int64_t block_rows() const { return block_rows_; }
   [[nodiscard]] const std::string& content_hash() const { return content_hash_; }
+  // Equal where row i of two stores is the same token for every i (see token_hash_of()); of a store that
+  // recorded none all labels are read.
+  [[nodiscard]] std::string token_hash() const;
   [[nodiscard]] const boost::json::object& provenance() const { return provenance_; }
   [[nodiscard]] const std::vector<StoredShard>& shards() const { return shards_; }
 
@@ -102,6 +105,7 @@ class StoreReader {
   Dtype dtype_ = Dtype::kBF16;
   int64_t block_rows_ = 1;
   std::string content_hash_;
+  std::string token_hash_;
   boost::json::object provenance_;
   std::vector<StoredShard> shards_;
   std::vector<BlockReader> readers_;  // of each shard

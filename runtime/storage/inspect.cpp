@@ -44,6 +44,7 @@ json::object inspect_store(const std::string& path) {
           {"dtype", json::string_view(name_of(store.dtype()))},
           {"bytes", bytes},
           {"content_hash", store.content_hash()},
+          {"token_hash", store.token_hash()},
           {"provenance", store.provenance()},
           {"shards", std::move(shards)}};
 }

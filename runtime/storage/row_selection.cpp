@@ -16,11 +16,11 @@ bool contains(const std::vector<int32_t>& values, int32_t value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
-// Filters by label and divides by document; returns the norms of all rows.
+// Filters by label and divides by document; returns the norms of the parts of all rows [rows * parts].
 std::vector<float> select_by_label(const StoredRows& stored, const RowFilter& filter,
                                    RowSelection& selection) {
   std::vector<float> norms;
-  norms.reserve(static_cast<size_t>(stored.rows()));
+  norms.reserve(static_cast<size_t>(stored.rows() * stored.parts()));
   for (int64_t first = 0; first < stored.rows(); first += kReadRows) {
     const int64_t count = std::min(kReadRows, stored.rows() - first);
     LabelledNorms read;
@@ -44,21 +44,37 @@ std::vector<float> select_by_label(const StoredRows& stored, const RowFilter& fi
   return norms;
 }
 
-NotFiniteRows not_finite_of(const std::vector<float>& norms, const RowSelection& selection) {
+NotFiniteRows not_finite_of(const std::vector<float>& norms, int64_t parts, const RowSelection& selection) {
   NotFiniteRows found;
-  for (int64_t row = 0; row < static_cast<int64_t>(norms.size()); ++row) {
-    if (std::isfinite(norms[static_cast<size_t>(row)])) continue;
+  for (int64_t row = 0; row < static_cast<int64_t>(norms.size()) / parts; ++row) {
+    const auto own = norms.begin() + row * parts;
+    if (std::all_of(own, own + parts, [](float norm) { return std::isfinite(norm); })) continue;
     if (!selection.train.contains(row) && !selection.holdout.contains(row)) continue;
     if (found.count++ == 0) found.first = row;
   }
   return found;
 }
 
-void leave_out_by_norm(const std::vector<float>& norms, double ratio, RowSelection& selection) {
-  const double limit = ratio * static_cast<double>(median_of(norms));
-  for (int64_t row = 0; row < static_cast<int64_t>(norms.size()); ++row) {
-    const bool kept = static_cast<double>(norms[static_cast<size_t>(row)]) <= limit;  // false for NaN
-    if (kept || !(selection.train.contains(row) || selection.holdout.contains(row))) continue;
+// By the median of each part.
+void leave_out_by_norm(const std::vector<float>& norms, int64_t parts, double ratio,
+                       RowSelection& selection) {
+  std::vector<double> limits;
+  for (int64_t part = 0; part < parts; ++part) {
+    std::vector<float> own;
+    for (auto i = static_cast<size_t>(part); i < norms.size(); i += static_cast<size_t>(parts)) {
+      own.push_back(norms[i]);
+    }
+    limits.push_back(ratio * static_cast<double>(median_of(std::move(own))));
+  }
+  const auto is_kept = [&](int64_t row) {  // false for NaN
+    for (int64_t part = 0; part < parts; ++part) {
+      const double norm = norms[static_cast<size_t>(row * parts + part)];
+      if (!(norm <= limits[static_cast<size_t>(part)])) return false;
+    }
+    return true;
+  };
+  for (int64_t row = 0; row < static_cast<int64_t>(norms.size()) / parts; ++row) {
+    if (!(selection.train.contains(row) || selection.holdout.contains(row)) || is_kept(row)) continue;
     ++selection.excluded.norm_ratio;
     selection.train.erase(row);
     selection.holdout.erase(row);
@@ -118,8 +134,8 @@ RowSelection select_rows(const StoredRows& stored, const RowFilter& filter, Memo
   RowSelection selection{
       .train = RowSet(stored.rows(), memory), .holdout = RowSet(stored.rows(), memory), .excluded = {}};
   const std::vector<float> norms = select_by_label(stored, filter, selection);
-  selection.not_finite = not_finite_of(norms, selection);
-  if (filter.norm_ratio > 0) leave_out_by_norm(norms, filter.norm_ratio, selection);
+  selection.not_finite = not_finite_of(norms, stored.parts(), selection);
+  if (filter.norm_ratio > 0) leave_out_by_norm(norms, stored.parts(), filter.norm_ratio, selection);
   if (filter.holdout > 0 && (is_empty(selection.holdout) || is_empty(selection.train))) {
     divide_by_blocks_of_rows(filter.holdout, selection);
   }

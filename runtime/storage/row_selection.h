@@ -34,8 +34,10 @@ class RowSet {
 struct RowFilter {
   std::vector<int32_t> token_ids = {};  // left out
   std::vector<int32_t> positions = {};  // left out
-  double norm_ratio = 0;  // rows whose norm is more than this many times the median are left out; 0: none
-  double holdout = 0;     // share of the documents
+  // Rows whose norm is more than this many times the median are left out, of joined rows those with such a
+  // part; 0: none.
+  double norm_ratio = 0;
+  double holdout = 0;  // share of the documents
 };
 
 // Rows that tokens and positions do not leave out and that hold a value that is not finite.

@@ -83,4 +83,33 @@ Hash128 content_hash_of(const std::string& directory, const std::vector<StoredSh
   return content.digest();
 }
 
+Hash128 token_hash_of(const std::string& directory, const std::vector<StoredShard>& shards, int64_t rows,
+                      int64_t d_model, Dtype dtype) {
+  HashStream token_ids, positions, documents;
+  const auto add = [](const auto& values, HashStream& into) {
+    into.update(values.data(), static_cast<int64_t>(values.size() * sizeof(values[0])));
+  };
+  std::vector<std::byte> block;
+  for (const StoredShard& shard : shards) {
+    const BlockReader reader(directory + "/" + shard.file, kShardKind);
+    const int64_t first_label = blocks_touched(shard.first_row, shard.rows, rows_per_block(d_model, dtype));
+    for (int64_t i = first_label; i < reader.blocks() - 1; ++i) {
+      block.resize(static_cast<size_t>(reader.place(i).bytes));
+      reader.read(i, block.data());
+      LabelledNorms read;
+      unpack_labels(block, read);
+      add(read.labels.token_ids, token_ids);
+      add(read.labels.positions, positions);
+      add(read.labels.documents, documents);
+    }
+  }
+  const std::string head = fmt::format("orthant tokens {}\n", rows);
+  HashStream tokens;
+  tokens.update(head.data(), static_cast<int64_t>(head.size()));
+  for (const Hash128 part : {token_ids.digest(), positions.digest(), documents.digest()}) {
+    tokens.update(&part, sizeof part);
+  }
+  return tokens.digest();
+}
+
 }  // namespace orthant

@@ -85,5 +85,9 @@ void unpack_labels(std::span<const std::byte> block, LabelledNorms& into);
 // that shards cut are read back.
 [[nodiscard]] Hash128 content_hash_of(const std::string& directory, const std::vector<StoredShard>& shards,
                                       int64_t rows, int64_t d_model, Dtype dtype);
+// The hash of the token ids, positions and documents of the same rows: equal hashes mean that row i of two
+// stores is the same token, whatever model, hook, width or element type its activation is of.
+[[nodiscard]] Hash128 token_hash_of(const std::string& directory, const std::vector<StoredShard>& shards,
+                                    int64_t rows, int64_t d_model, Dtype dtype);
 
 }  // namespace orthant

@@ -23,6 +23,7 @@ struct StoreFile {
   int64_t d_model = 0;
   Dtype dtype = Dtype::kBF16;
   std::string content_hash;
+  std::string token_hash;  // empty: written before stores recorded it
   json::object provenance;
   std::vector<StoredShard> shards;
 };
@@ -53,6 +54,9 @@ StoreFile read_store_file(const std::string& path) {
                     .d_model = fields.at("d_model").as_int64(),
                     .dtype = dtype_from_name(std::string_view(fields.at("dtype").as_string())),
                     .content_hash = std::string(fields.at("content_hash").as_string()),
+                    .token_hash = fields.contains("token_hash")
+                                      ? std::string(fields.at("token_hash").as_string())
+                                      : std::string(),
                     .provenance = fields.at("provenance").as_object(),
                     .shards = {}};
     for (const json::value& listed : fields.at("shards").as_array()) {
@@ -117,8 +121,14 @@ StoreReader::StoreReader(const std::string& path) : path_(path) {
   dtype_ = store.dtype;
   block_rows_ = rows_per_block(d_model_, dtype_);
   content_hash_ = std::move(store.content_hash);
+  token_hash_ = std::move(store.token_hash);
   provenance_ = std::move(store.provenance);
   shards_ = std::move(store.shards);
+}
+
+std::string StoreReader::token_hash() const {
+  if (!token_hash_.empty()) return token_hash_;
+  return to_hex(token_hash_of(path_, shards_, rows_, d_model_, dtype_));
 }
 
 size_t StoreReader::shard_at(int64_t row) const {
@@ -222,13 +232,17 @@ std::vector<Damage> verify_store(const std::string& path) {
     });
   }
   if (!damage.empty()) return damage;
-  attempt(std::string(kStoreFile), [&] {
-    const std::string found =
-        to_hex(content_hash_of(path, store.shards, store.rows, store.d_model, store.dtype));
-    if (found == store.content_hash) return;
-    throw Error(ExitCode::kData, {.problem = fmt::format("{} has another content hash", path),
-                                  .why = fmt::format("expected {}, found {}", store.content_hash, found),
+  const auto expect = [&](const char* what, const std::string& recorded, Hash128 hash) {
+    if (recorded.empty() || to_hex(hash) == recorded) return;
+    throw Error(ExitCode::kData, {.problem = fmt::format("{} has another {}", path, what),
+                                  .why = fmt::format("expected {}, found {}", recorded, to_hex(hash)),
                                   .suggestion = std::string(kRepairList)});
+  };
+  attempt(std::string(kStoreFile), [&] {
+    expect("content hash", store.content_hash,
+           content_hash_of(path, store.shards, store.rows, store.d_model, store.dtype));
+    expect("token hash", store.token_hash,
+           token_hash_of(path, store.shards, store.rows, store.d_model, store.dtype));
   });
   return damage;
 }

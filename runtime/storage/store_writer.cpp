@@ -150,6 +150,8 @@ std::string seal_store(const std::string& path, const StoreDescription& descript
   const std::vector<StoredShard> shards = complete_shards(path, identity_of(description));
   const std::string content_hash =
       to_hex(content_hash_of(path, shards, description.rows, description.d_model, description.dtype));
+  const std::string token_hash =
+      to_hex(token_hash_of(path, shards, description.rows, description.d_model, description.dtype));
   json::array listed;
   for (const StoredShard& shard : shards) {
     listed.push_back({{"file", shard.file},
@@ -164,6 +166,7 @@ std::string seal_store(const std::string& path, const StoreDescription& descript
                      {"d_model", description.d_model},
                      {"dtype", json::string_view(name_of(description.dtype))},
                      {"content_hash", content_hash},
+                     {"token_hash", token_hash},
                      {"label_block_rows", kLabelBlockRows},
                      {"provenance", description.provenance},
                      {"shards", std::move(listed)}});

@@ -30,6 +30,7 @@ class StoreRows : public StoredRows {
   void read_labels(int64_t first, int64_t count, LabelledNorms& into) const override {
     store_.read_labels(first, count, into);
   }
+  std::string token_hash() const override { return store_.token_hash(); }
   std::string identity() const override { return "store " + store_.content_hash(); }
 
  private:

@@ -25,8 +25,12 @@ class StoredRows {
   // Rows [first, first + count) as dtype(). `scratch` is room that is kept between calls.
   virtual void read_stored(int64_t first, int64_t count, std::byte* into,
                            std::vector<std::byte>& scratch) const = 0;
-  // Appends the norms, and the labels where there are any, of rows [first, first + count).
+  // Rows of stores that a row is made of; read_labels() gives the norm of each.
+  [[nodiscard]] virtual int64_t parts() const { return 1; }
+  // Appends the norms [count * parts], and the labels where there are any, of rows [first, first + count).
   virtual void read_labels(int64_t first, int64_t count, LabelledNorms& into) const = 0;
+  // Equal where rows are the same tokens (see token_hash_of()); empty without labels.
+  [[nodiscard]] virtual std::string token_hash() const { return {}; }
   // Equal texts mean equal rows.
   [[nodiscard]] virtual std::string identity() const = 0;
 };

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "runtime/core/error.h"
+#include "runtime/storage/joined_rows.h"
 
 namespace orthant {
 namespace {
@@ -18,12 +19,16 @@ SampleOrder order_of(const StoredRows& stored, const RowSet& chosen, const Store
 }
 
 std::unique_ptr<StoredRows> open_rows(const Source& config) {
-  if (config.store().empty() == config.array().empty()) {
+  const bool has_stores = config.store_size() > 0;
+  if (has_stores == !config.array().empty()) {
     throw Error(ExitCode::kConfig, {.problem = "a source on disk is a store or an array",
-                                    .why = config.store().empty() ? "neither is given" : "both are given",
+                                    .why = has_stores ? "both are given" : "neither is given",
                                     .suggestion = "Give source.store or source.array."});
   }
-  return config.store().empty() ? open_array_rows(config.array()) : open_store_rows(config.store());
+  if (!has_stores) return open_array_rows(config.array());
+  const std::vector<std::string> stores(config.store().begin(), config.store().end());
+  if (config.combine() == "difference") return open_difference_rows(stores);
+  return stores.size() == 1 ? open_store_rows(stores[0]) : open_joined_rows(stores);
 }
 
 // Windows of `rows` rows in all: the one that is drawn from, and the one that is read ahead where there is
@@ -48,11 +53,11 @@ std::string identity_text(const StoredRows& stored, const StoredSourceOptions& o
 
 void refuse_not_finite(const Source& config, NotFiniteRows rows) {
   if (rows.count == 0) return;
-  throw Error(ExitCode::kNonFinite,
-              {.problem = fmt::format("row {} of {} holds a value that is not finite", rows.first,
-                                      config.store().empty() ? config.array() : config.store()),
-               .why = fmt::format("{} such rows were found, counted from 0", rows.count),
-               .suggestion = "Mend the rows, or leave them out by source.exclude.norm_ratio (default 10)."});
+  throw Error(
+      ExitCode::kNonFinite,
+      {.problem = fmt::format("row {} of {} holds a value that is not finite", rows.first, path_of(config)),
+       .why = fmt::format("{} such rows were found, counted from 0", rows.count),
+       .suggestion = "Mend the rows, or leave them out by source.exclude.norm_ratio (default 10)."});
 }
 
 }  // namespace
@@ -91,6 +96,10 @@ std::unique_ptr<StoredSource> open_array_or_store(const Source& config, uint64_t
   auto source = std::make_unique<StoredSource>(std::move(stored), options, memory);
   if (options.filter.norm_ratio == 0) refuse_not_finite(config, source->not_finite());
   return source;
+}
+
+std::string path_of(const Source& config) {
+  return config.store_size() == 0 ? config.array() : fmt::format("{}", fmt::join(config.store(), " and "));
 }
 
 int64_t count_array_or_store(const Source& config, Memory& counting) {

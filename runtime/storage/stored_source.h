@@ -109,6 +109,9 @@ class StoredSource : public ActivationSource {
 [[nodiscard]] std::unique_ptr<StoredSource> open_array_or_store(const Source& config, uint64_t seed,
                                                                 Memory& memory);
 
+// What a source on disk is read from, for messages.
+[[nodiscard]] std::string path_of(const Source& config);
+
 // Counts in `counting` what open_array_or_store() and reading both splits would allocate if no row were left
 // out; only headers are read. Returns d_model.
 int64_t count_array_or_store(const Source& config, Memory& counting);

@@ -106,6 +106,28 @@ Conventions saelens(Architecture architecture) {
   return c;
 }
 
+Conventions crosscoder(Architecture architecture) {
+  Conventions c;
+  c.architecture = architecture;
+  c.input_scaling = InputScaling::kUnitMeanSquare;
+  c.encoder_bias = true;
+  c.subtract_decoder_bias = false;
+  c.rescale_acts_by_decoder_norm = architecture == Architecture::kBatchTopK;
+  c.decoder_norm = kernels::DecoderNorm::kFree;
+  c.encoder_init = EncoderInit::kShortTransposed;
+  c.loss_scale = LossScale::kSumOverCoordinates;
+  c.auxk = 0;
+  c.auxk_detach = true;
+  c.auxk_normalized = true;
+  c.dead_feature_threshold_tokens = 0;  // 20 batches, set once the batch is known
+  c.l1_coefficient = architecture == Architecture::kStandard ? 2.0 : 0.0;
+  c.l1_times_decoder_norm = true;
+  c.lr = 1e-4;
+  c.adam_beta2 = 0.999;
+  c.max_grad_norm = 1.0;
+  return c;
+}
+
 Conventions preset_named(std::string_view name) {
   if (name == "ortsae") {
     Conventions c = batchtopk_lineage(Architecture::kBatchTopK);
@@ -118,10 +140,12 @@ Conventions preset_named(std::string_view name) {
   if (name == "dl_batchtopk") return dictionary_learning(Architecture::kBatchTopK);
   if (name == "saelens_topk") return saelens(Architecture::kTopK);
   if (name == "standard") return saelens(Architecture::kStandard);
-  throw Error(
-      ExitCode::kConfig,
-      {.problem = fmt::format("sae.preset = '{}' is unknown", name),
-       .suggestion = "Use ortsae, batchtopk, topk, dl_topk, dl_batchtopk, saelens_topk or standard."});
+  if (name == "crosscoder_batchtopk") return crosscoder(Architecture::kBatchTopK);
+  if (name == "crosscoder_l1") return crosscoder(Architecture::kStandard);
+  throw Error(ExitCode::kConfig,
+              {.problem = fmt::format("sae.preset = '{}' is unknown", name),
+               .suggestion = "Use ortsae, batchtopk, topk, dl_topk, dl_batchtopk, saelens_topk, standard, "
+                             "crosscoder_batchtopk or crosscoder_l1."});
 }
 
 int64_t default_dead_threshold(std::string_view preset, int64_t batch_tokens) {

@@ -4,7 +4,10 @@
 // Presets (spec: sections 1, 4, 5 and 8 of the architectures): `ortsae`, `batchtopk`, `topk` follow the
 // BatchTopK lineage (no encoder bias, mean squared error over batch and coordinates, unit decoder rows with
 // the parallel gradient removed, AdamW 2e-4); `dl_topk`, `dl_batchtopk` follow dictionary_learning;
-// `saelens_topk` and `standard` follow SAELens. Immutable values; thread-safe.
+// `saelens_topk` and `standard` follow SAELens; `crosscoder_batchtopk` and `crosscoder_l1` are for
+// activations of several sources joined row by row (Lindsey et al. 2024, "Sparse Crosscoders"; Minder et al.,
+// arXiv 2504.02922): what weighs an activation is the sum over sources of the norms of its decoder rows.
+// Immutable values; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +30,8 @@ enum class Architecture {
 
 enum class InputScaling {
   kNone,
-  kUnitMeanSquare,         // one scalar: mean over rows and coordinates of x^2 becomes 1
-  kExpectedAverageOnlyIn,  // one scalar: mean norm becomes sqrt(d_model)
+  kUnitMeanSquare,         // one scalar for each source: mean over rows and coordinates of x^2 becomes 1
+  kExpectedAverageOnlyIn,  // one scalar for each source: mean norm becomes sqrt(d_model)
   kConstantNormRescale,    // each row to norm sqrt(d_model), undone on the output
   kLayerNorm,              // each row to mean 0 and standard deviation 1, undone on the output
   kWhiten,                 // coordinates along the principal axes, of variance 1 each, undone on the output
@@ -52,11 +55,12 @@ struct Conventions {
   Architecture architecture = Architecture::kBatchTopK;
   int64_t latents = 0;
   int64_t k = 0;
+  int64_t sources = 1;  // parts of equal width that a row of activations is joined from
   InputScaling input_scaling = InputScaling::kNone;
   kernels::Precision encoder_precision = kernels::Precision::kF32;  // of the encoder's product
   bool encoder_bias = false;
   bool subtract_decoder_bias = true;
-  bool rescale_acts_by_decoder_norm = false;
+  bool rescale_acts_by_decoder_norm = false;  // select by them; of sources, by the sum of their norms
   kernels::DecoderNorm decoder_norm = kernels::DecoderNorm::kUnitBeforeStep;
   EncoderInit encoder_init = EncoderInit::kKaimingLineage;
   DecoderBiasInit decoder_bias_init = DecoderBiasInit::kZero;
@@ -74,7 +78,7 @@ struct Conventions {
   bool fired_by_selection = false;
 
   double l1_coefficient = 0.0;
-  bool l1_times_decoder_norm = false;
+  bool l1_times_decoder_norm = false;  // of sources, the sum of their norms
 
   ThresholdRule threshold_rule = ThresholdRule::kEmaFromZero;
   double threshold_beta = 0.99;

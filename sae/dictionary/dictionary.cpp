@@ -47,6 +47,14 @@ void scale_all(std::span<float> values, double factor) {
   for (float& value : values) value = static_cast<float>(static_cast<double>(value) * factor);
 }
 
+// Each column of rows [rows, d_model] times the scale of its source, or divided by it.
+void scale_columns(const Dictionary& dictionary, std::span<float> rows, bool divides) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const double scale = dictionary.scale_of_column(static_cast<int64_t>(i) % dictionary.d_model);
+    rows[i] = static_cast<float>(divides ? rows[i] / scale : rows[i] * scale);
+  }
+}
+
 double norm_of(std::span<const float> row) {
   double sum = 0.0;
   for (const float value : row) sum += static_cast<double>(value) * value;
@@ -57,7 +65,9 @@ void fold_decoder_norms(Dictionary& dictionary) {
   const auto width = static_cast<size_t>(dictionary.d_model);
   for (int64_t i = 0; i < dictionary.local_latents(); ++i) {
     const std::span<float> decoder(dictionary.decoder.view().row(i), width);
-    const double norm = norm_of(decoder);
+    double norm = 0.0;
+    const auto part = static_cast<size_t>(dictionary.source_width());
+    for (size_t first = 0; first < width; first += part) norm += norm_of(decoder.subspan(first, part));
     // A row of norm 0 was never selected: its encoder row becomes 0 too.
     if (norm > 0.0) scale_all(decoder, 1.0 / norm);
     scale_all({dictionary.encoder.view().row(i), width}, norm);
@@ -118,7 +128,10 @@ Dictionary allocate_dictionary(const Conventions& conventions, int64_t d_model, 
   d.subtract_decoder_bias = conventions.subtract_decoder_bias;
   d.rescale_acts_by_decoder_norm = conventions.rescale_acts_by_decoder_norm;
   d.k = conventions.k;
+  require(d_model % conventions.sources == 0, "the sources have one width");
   d.d_model = d_model;
+  d.sources = conventions.sources;
+  if (d.sources > 1) d.source_scales.assign(static_cast<size_t>(d.sources), 1.0);
   d.latents = conventions.latents;
   d.slice = slice;
   d.has_encoder_bias = conventions.encoder_bias;
@@ -146,6 +159,7 @@ Dictionary copy_of(const Dictionary& from, Memory& memory, std::string_view segm
                   .encoder_precision = from.encoder_precision,
                   .k = from.k,
                   .d_model = from.d_model,
+                  .sources = from.sources,
                   .latents = from.latents,
                   .slice = from.slice,
                   .encoder = copied(from.encoder),
@@ -156,6 +170,7 @@ Dictionary copy_of(const Dictionary& from, Memory& memory, std::string_view segm
                   .has_encoder_bias = from.has_encoder_bias,
                   .threshold = from.threshold,
                   .input_scale = from.input_scale,
+                  .source_scales = from.source_scales,
                   .whitening = Whitening(memory, segment, from.whitening.d_model())};
   copy_whitening(from.whitening, copy.whitening);
   return copy;
@@ -187,6 +202,12 @@ void fold_scaling(Dictionary& dictionary) {
     scale_all(dictionary.decoder.view().span(), 1.0 / dictionary.input_scale);
     scale_all(dictionary.decoder_bias.view().span(), 1.0 / dictionary.input_scale);
     dictionary.input_scale = 1.0;
+  }
+  if (dictionary.sources > 1) {
+    scale_columns(dictionary, dictionary.encoder.view().span(), false);
+    scale_columns(dictionary, dictionary.decoder.view().span(), true);
+    scale_columns(dictionary, dictionary.decoder_bias.view().span(), true);
+    dictionary.source_scales.assign(dictionary.source_scales.size(), 1.0);
   }
   if (dictionary.input_scaling == InputScaling::kWhiten) fold_whitening(dictionary);
   if (dictionary.input_scaling == InputScaling::kUnitMeanSquare ||

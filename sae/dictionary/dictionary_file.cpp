@@ -18,16 +18,23 @@ namespace {
 constexpr const char* kFormat = "orthant dictionary 1";
 
 std::map<std::string, std::string> conventions_of(const Dictionary& d) {
-  return {{"format", kFormat},
-          {"architecture", std::string(name_of(d.architecture))},
-          {"input_scaling", std::string(name_of(d.input_scaling))},
-          {"subtract_decoder_bias", d.subtract_decoder_bias ? "true" : "false"},
-          {"rescale_acts_by_decoder_norm", d.rescale_acts_by_decoder_norm ? "true" : "false"},
-          {"has_encoder_bias", d.has_encoder_bias ? "true" : "false"},
-          {"k", std::to_string(d.k)},
-          // Hexadecimal: the same bits come back.
-          {"threshold", fmt::format("{:a}", d.threshold)},
-          {"input_scale", fmt::format("{:a}", d.input_scale)}};
+  std::map<std::string, std::string> fields = {
+      {"format", kFormat},
+      {"architecture", std::string(name_of(d.architecture))},
+      {"input_scaling", std::string(name_of(d.input_scaling))},
+      {"subtract_decoder_bias", d.subtract_decoder_bias ? "true" : "false"},
+      {"rescale_acts_by_decoder_norm", d.rescale_acts_by_decoder_norm ? "true" : "false"},
+      {"has_encoder_bias", d.has_encoder_bias ? "true" : "false"},
+      {"k", std::to_string(d.k)},
+      // Hexadecimal: the same bits come back.
+      {"threshold", fmt::format("{:a}", d.threshold)},
+      {"input_scale", fmt::format("{:a}", d.input_scale)}};
+  if (d.sources == 1) return fields;
+  fields["sources"] = std::to_string(d.sources);
+  for (size_t s = 0; s < d.source_scales.size(); ++s) {
+    fields[fmt::format("input_scale_{}", s)] = fmt::format("{:a}", d.source_scales[s]);
+  }
+  return fields;
 }
 
 class Fields {
@@ -40,6 +47,7 @@ class Fields {
                                   .why = "it is no dictionary of a training run",
                                   .suggestion = "Use `orthant import` for files of other programs."});
   }
+  [[nodiscard]] bool has(const std::string& key) const { return values_->contains(key); }
   [[nodiscard]] bool flag(const std::string& key) const {
     if (text(key) != "true" && text(key) != "false") refuse(key, "true or false");
     return text(key) == "true";
@@ -58,6 +66,11 @@ class Fields {
     if (error != std::errc() || end != value.data() + value.size() || number < least) {
       refuse(key, fmt::format("a whole number of at least {}", least));
     }
+    return number;
+  }
+  [[nodiscard]] int64_t divisor(const std::string& key, int64_t of) const {
+    const int64_t number = integer(key, 1);
+    if (of % number != 0) refuse(key, fmt::format("a divisor of {}", of));
     return number;
   }
   // A name that `parse` knows, or throws at.
@@ -198,11 +211,15 @@ DictionaryFile read_dictionary_file(const std::string& path, Memory& memory, int
   const bool selects = c.architecture == Architecture::kTopK || c.architecture == Architecture::kBatchTopK;
   c.k = fields.integer("k", selects ? 1 : 0);
   const int64_t d_model = encoder.shape[1];
+  if (fields.has("sources")) c.sources = fields.divisor("sources", d_model);
   const Share slice = latent_slice(c.latents, shards, shard, virtual_shards);
   DictionaryFile file{allocate_dictionary(c, d_model, slice, memory), reader.metadata()};
   Dictionary& d = file.dictionary;
   d.threshold = fields.real("threshold");
   d.input_scale = fields.real("input_scale");
+  for (size_t s = 0; s < d.source_scales.size(); ++s) {
+    d.source_scales[s] = fields.real(fmt::format("input_scale_{}", s));
+  }
   const auto read_rows = [&](const char* name, std::vector<int64_t> shape, std::span<float> into) {
     reader.read_rows(reader.entry(name, shape), slice.first, slice.count, into);
   };

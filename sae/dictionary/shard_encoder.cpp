@@ -68,7 +68,7 @@ void ShardEncoder::pack(const Dictionary& dictionary, Stream& stream) {
     encoder_.pack(dictionary.encoder.view(), stream);
   }
   if (decoder_norms_.shape()[0] > 0) {
-    kernels::row_norms(dictionary.decoder.view(), decoder_norms_.view(), stream);
+    kernels::row_norms(dictionary.decoder.view(), decoder_norms_.view(), stream, dictionary.sources);
   }
 }
 
@@ -128,7 +128,6 @@ void ShardEncoder::topk(Matrix<const float> centred, const Dictionary& dictionar
 int64_t ShardEncoder::above(Matrix<const float> centred, const Dictionary& dictionary, float threshold,
                             kernels::CodesView out, Stream& stream) {
   kernels::EncodeArgs args = arguments(centred, dictionary);
-  args.selection_scale = {};
   args.beside = watched_.of_encode(centred.shape[0]);
   return kernels::encode_above(args, threshold, dictionary.thresholds.view(), workspace_, out, stream);
 }

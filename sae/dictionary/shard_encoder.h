@@ -45,7 +45,8 @@ class ShardEncoder {
       Matrix<const float> centred, const Dictionary& dictionary, kernels::CodesView out, Stream& stream,
       const RowsSelected& selected = [](Share, Stream&) {});
 
-  // Every activation of this slice above `threshold`; returns how many there are (see kernels::encode_above).
+  // Every activation of this slice above `threshold`, where they are ranked by decoder norms those that
+  // exceed it times their norm; returns how many there are (see kernels::encode_above).
   [[nodiscard]] int64_t above(Matrix<const float> centred, const Dictionary& dictionary, float threshold,
                               kernels::CodesView out, Stream& stream);
 
@@ -64,6 +65,9 @@ class ShardEncoder {
                    std::span<const int64_t> chosen_per_shard, int64_t k, kernels::CodesView out,
                    Stream& stream);
 
+  // What activations of this slice are ranked by: [local_latents] norms of their decoder rows as packed last,
+  // or empty: themselves.
+  [[nodiscard]] Vector<const float> selection_scale() const { return decoder_norms_.view(); }
   [[nodiscard]] int shard_count() const { return shards_->size(); }
   // Of the last topk().
   [[nodiscard]] int64_t second_round_rows() const { return second_round_rows_; }

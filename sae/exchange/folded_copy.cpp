@@ -49,7 +49,7 @@ std::vector<double> encoder_input(const Dictionary& dictionary, const float* row
   } else if (dictionary.input_scaling == InputScaling::kWhiten) {
     x = whitened(dictionary.whitening, x);
   } else {
-    for (double& value : x) value *= dictionary.input_scale;
+    for (int64_t c = 0; c < width; ++c) x[static_cast<size_t>(c)] *= dictionary.scale_of_column(c);
   }
   if (dictionary.subtract_decoder_bias) {
     for (int64_t c = 0; c < width; ++c) x[static_cast<size_t>(c)] -= dictionary.decoder_bias.data()[c];
@@ -59,7 +59,12 @@ std::vector<double> encoder_input(const Dictionary& dictionary, const float* row
 
 double latent_unit(const Dictionary& dictionary, int64_t latent) {
   if (!dictionary.rescale_acts_by_decoder_norm) return 1.0;
-  return std::sqrt(squared_norm(dictionary.decoder.view().row(latent), dictionary.d_model));
+  const int64_t width = dictionary.source_width();
+  double sum = 0.0;
+  for (int64_t s = 0; s < dictionary.sources; ++s) {
+    sum += std::sqrt(squared_norm(dictionary.decoder.view().row(latent) + s * width, width));
+  }
+  return sum;
 }
 
 void fill_pre_activations(const Dictionary& dictionary, Matrix<const float> activations, DenseLatents& out) {
@@ -185,7 +190,9 @@ Tensor<float, 2> fixture_activations(const Dictionary& dictionary, int64_t rows,
       const double magnitude = (1.0 + 3.0 * random_uniform(0, Purpose::kTest, 2, index)) * (1.0 + limit);
       for (size_t c = 0; c < sum.size(); ++c) sum[c] += magnitude * decoder[c];
     }
-    for (size_t c = 0; c < sum.size(); ++c) row[c] = static_cast<float>(sum[c] / dictionary.input_scale);
+    for (size_t c = 0; c < sum.size(); ++c) {
+      row[c] = static_cast<float>(sum[c] / dictionary.scale_of_column(static_cast<int64_t>(c)));
+    }
     if (dictionary.input_scaling != InputScaling::kWhiten) continue;
     const std::vector<float> scaled(row, row + sum.size());
     unwhiten_direction(dictionary.whitening, scaled.data(), row);

@@ -89,6 +89,7 @@ json::object inspect_dictionary(const std::string& path) {
           {"latents", d.latents},
           {"k", d.k},
           {"normalize_activations", json::string_view(name_of(d.input_scaling))},
+          {"sources", d.sources},
           {"input_scale", d.input_scale},
           {"threshold", d.threshold},
           {"has_encoder_bias", d.has_encoder_bias},

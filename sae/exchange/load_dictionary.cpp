@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "runtime/core/error.h"
+#include "runtime/storage/safetensors.h"
 #include "sae/dictionary/reconstruction.h"
 #include "sae/exchange/exchange.h"
 #include "sae/exchange/plain_safetensors.h"
@@ -21,6 +22,18 @@ namespace fs = std::filesystem;
                                 .suggestion = "Repeat its command to continue it."});
 }
 
+// The file of a run, else what is at the path.
+std::string file_of(const std::string& path) {
+  if (!fs::exists(path)) {
+    throw Error(ExitCode::kIo,
+                {.problem = fmt::format("there is no '{}'", path),
+                 .why = "no such file or directory; a dictionary is expected there",
+                 .suggestion = "Give a training run's directory, or one that `orthant import` reads."});
+  }
+  const fs::path in_directory = fs::path(path) / kDictionaryFile;
+  return fs::exists(in_directory) ? in_directory.string() : path;
+}
+
 // Rows `slice` of a whole dictionary.
 Dictionary slice_of(const Dictionary& whole, Share slice, Memory& memory) {
   Conventions conventions;
@@ -31,9 +44,11 @@ Dictionary slice_of(const Dictionary& whole, Share slice, Memory& memory) {
   conventions.encoder_bias = whole.has_encoder_bias;
   conventions.latents = whole.latents;
   conventions.k = whole.k;
+  conventions.sources = whole.sources;
   Dictionary part = allocate_dictionary(conventions, whole.d_model, slice, memory);
   part.threshold = whole.threshold;
   part.input_scale = whole.input_scale;
+  part.source_scales = whole.source_scales;
   const auto copy_rows = [&](auto& into, const auto& from) {
     if (from.view().elements() == 0) return;
     const auto rows = from.view().rows(slice.first, slice.count);
@@ -78,14 +93,7 @@ DictionaryFile load_foreign(const std::string& path, Memory& memory, int shards,
 
 DictionaryFile load_dictionary(const std::string& path, Memory& memory, int shards, int shard,
                                int virtual_shards) {
-  if (!fs::exists(path)) {
-    throw Error(ExitCode::kIo,
-                {.problem = fmt::format("there is no '{}'", path),
-                 .why = "no such file or directory; a dictionary is expected there",
-                 .suggestion = "Give a training run's directory, or one that `orthant import` reads."});
-  }
-  const fs::path in_directory = fs::path(path) / kDictionaryFile;
-  const std::string file = fs::exists(in_directory) ? in_directory.string() : path;
+  const std::string file = file_of(path);
   const bool is_directory = fs::is_directory(file);
   if (!is_directory && is_plain_safetensors(file)) {
     return load_foreign(file, memory, shards, shard, virtual_shards);
@@ -94,6 +102,12 @@ DictionaryFile load_dictionary(const std::string& path, Memory& memory, int shar
   const bool is_run = fs::exists(fs::path(path) / "run.json");
   if (is_run && !fs::exists(fs::path(path) / "cfg.json")) refuse_unfinished(path);
   return load_foreign(path, memory, shards, shard, virtual_shards);
+}
+
+std::map<std::string, std::string> dictionary_header(const std::string& path) {
+  const std::string file = file_of(path);
+  if (!is_dictionary_file(file)) return {};
+  return SafetensorsReader(file).metadata();
 }
 
 }  // namespace orthant::sae

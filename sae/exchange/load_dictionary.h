@@ -17,4 +17,8 @@ inline constexpr const char* kDictionaryFile = "dictionary.safetensors";
 [[nodiscard]] DictionaryFile load_dictionary(const std::string& path, Memory& memory, int shards = 1,
                                              int shard = 0, int virtual_shards = 0);
 
+// What the header of a dictionary that was trained here says; empty of those of other programs. Throws
+// Error(kIo) where there is nothing.
+[[nodiscard]] std::map<std::string, std::string> dictionary_header(const std::string& path);
+
 }  // namespace orthant::sae

@@ -44,14 +44,16 @@ TensorMetadata header_of(const Dictionary& folded, const Provenance& provenance)
   origin["model_name"] = provenance.model_name;
   origin["hook_name"] = provenance.hook_name;
   origin["dataset_path"] = provenance.dataset_path;
-  return {{"format", std::string(kFormat)},
-          {"version", "1"},
-          {"architecture", std::string(name_of(folded.architecture))},
-          {"k", fmt::format("{}", folded.k)},
-          {"threshold", fmt::format("{:.17g}", folded.threshold)},
-          {"normalize_activations", std::string(name_of(folded.input_scaling))},
-          {"subtract_decoder_bias", folded.subtract_decoder_bias ? "true" : "false"},
-          {"origin", boost::json::serialize(origin)}};
+  TensorMetadata header = {{"format", std::string(kFormat)},
+                           {"version", "1"},
+                           {"architecture", std::string(name_of(folded.architecture))},
+                           {"k", fmt::format("{}", folded.k)},
+                           {"threshold", fmt::format("{:.17g}", folded.threshold)},
+                           {"normalize_activations", std::string(name_of(folded.input_scaling))},
+                           {"subtract_decoder_bias", folded.subtract_decoder_bias ? "true" : "false"},
+                           {"origin", boost::json::serialize(origin)}};
+  if (folded.sources > 1) header["sources"] = fmt::format("{}", folded.sources);
+  return header;
 }
 
 boost::json::object origin_in(const SafetensorsReader& reader) {
@@ -60,7 +62,15 @@ boost::json::object origin_in(const SafetensorsReader& reader) {
   return !error && origin.is_object() ? std::move(origin.as_object()) : boost::json::object{};
 }
 
-Conventions conventions_in(const SafetensorsReader& reader, int64_t latents) {
+void refuse_sources(const SafetensorsReader& reader, int64_t sources, int64_t width) {
+  if (sources > 0 && width % sources == 0) return;
+  throw Error(ExitCode::kData,
+              {.problem = fmt::format("'{}' cannot be loaded", reader.path()),
+               .why = fmt::format("its rows of {} are not those of {} sources", width, sources),
+               .suggestion = std::string(kMakeAgain)});
+}
+
+Conventions conventions_in(const SafetensorsReader& reader, int64_t latents, int64_t width) {
   Conventions conventions;
   try {
     conventions.architecture = architecture_from_name(header_text(reader, "architecture"));
@@ -73,6 +83,8 @@ Conventions conventions_in(const SafetensorsReader& reader, int64_t latents) {
   }
   conventions.latents = latents;
   conventions.k = header_number<int64_t>(reader, "k");
+  if (reader.metadata().contains("sources")) conventions.sources = header_number<int64_t>(reader, "sources");
+  refuse_sources(reader, conventions.sources, width);
   conventions.encoder_bias = true;
   conventions.subtract_decoder_bias = header_text(reader, "subtract_decoder_bias") != "false";
   return conventions;
@@ -120,7 +132,7 @@ LoadedDictionary load_plain_safetensors(const std::string& path, Memory& memory,
   const std::vector<int64_t> shape = reader.entry("encoder", any).shape;
   const Share slice = share_of(shape[0], shards, shard);
   LoadedDictionary loaded{
-      .dictionary = allocate_dictionary(conventions_in(reader, shape[0]), shape[1], slice, memory),
+      .dictionary = allocate_dictionary(conventions_in(reader, shape[0], shape[1]), shape[1], slice, memory),
       .format = "plain safetensors",
       .metadata = origin_in(reader)};
   Dictionary& d = loaded.dictionary;

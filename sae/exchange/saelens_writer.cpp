@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -20,6 +22,12 @@ void check_exportable(const Dictionary& dictionary) {
     throw Error(ExitCode::kConfig, {.problem = "only a whole dictionary can be exported",
                                     .why = "this rank holds one slice of its latents",
                                     .suggestion = "Export on one rank."});
+  }
+  if (dictionary.sources > 1) {
+    throw Error(ExitCode::kConfig,
+                {.problem = "a crosscoder cannot be exported for SAELens",
+                 .why = fmt::format("its rows are of {} sources, and SAELens knows one", dictionary.sources),
+                 .suggestion = "Use --to=safetensors."});
   }
   if (dictionary.architecture == Architecture::kBatchTopK && !(dictionary.threshold >= 0.0)) {
     throw Error(ExitCode::kConfig, {.problem = "the BatchTopK dictionary cannot be exported",

@@ -31,6 +31,8 @@ void add_quality(const ReconstructionQuality& q, json::object& result) {
   result["alive_fraction"] = q.alive_fraction;
   result["dead_fraction"] = 1.0 - q.alive_fraction;
   result["measured_rows"] = q.rows;
+  if (q.explained_variance_of_source.empty()) return;
+  result["explained_variance_of_source"] = json::value_from(q.explained_variance_of_source);
 }
 
 void add_losses(const SplicedLosses& l, json::object& result) {

@@ -80,6 +80,17 @@ std::vector<double> mean_activation(ActivationSource& source, Split split, const
   return mean;
 }
 
+// Adds |x - xhat|^2 and |x - mean|^2 of each source to pairs of sums.
+void add_sources(const float* x, const float* out, const std::vector<double>& mean, int64_t width,
+                 double* sums) {
+  for (size_t c = 0; c < mean.size(); ++c) {
+    double* const own = sums + 2 * (static_cast<int64_t>(c) / width);
+    const double in = x[c], error = in - out[c];
+    own[0] += error * error;
+    own[1] += (in - mean[c]) * (in - mean[c]);
+  }
+}
+
 void add_row(const float* x, const float* out, const std::vector<double>& mean, double* sums,
              double* residual) {
   double error = 0.0, centred = 0.0, squares = 0.0, out_squares = 0.0, product = 0.0, entries = 0.0;
@@ -154,7 +165,8 @@ ReconstructionQuality measure_reconstruction(const Dictionary& dictionary, Activ
   Tensor<float, 2> x(memory, "measure", {kBlockRows, d_model});
   Tensor<float, 2> out(memory, "measure", {kBlockRows, d_model});
 
-  const int64_t width = kSums + d_model;
+  const int64_t sources = dictionary.sources > 1 ? dictionary.sources : 0;
+  const int64_t width = kSums + d_model + 2 * sources;
   std::vector<double> sums(static_cast<size_t>(blocks.mine.count * width), 0.0);
   for (int64_t b = 0; b < blocks.mine.count; ++b) {
     const int64_t block = blocks.mine.first + b;
@@ -164,8 +176,11 @@ ReconstructionQuality measure_reconstruction(const Dictionary& dictionary, Activ
     const kernels::CodesView codes = inference.encode(in);
     inference.decode(reconstructed);
     double* sum = sums.data() + b * width;
-    for (int64_t r = 0; r < in.shape[0]; ++r)
+    for (int64_t r = 0; r < in.shape[0]; ++r) {
       add_row(in.row(r), reconstructed.row(r), mean, sum, sum + kSums);
+      if (sources == 0) continue;
+      add_sources(in.row(r), reconstructed.row(r), mean, dictionary.source_width(), sum + kSums + d_model);
+    }
     for (int64_t e = codes.row_offsets.data[0]; e < codes.entries(); ++e) {
       const float value = codes.values.data[e];
       if (value <= 0.0f) continue;
@@ -178,7 +193,11 @@ ReconstructionQuality measure_reconstruction(const Dictionary& dictionary, Activ
   }
   std::vector<double> all = total(sums, width, blocks, *grid.data, stream);
   grid.dictionary->all_reduce(all.data() + kEntries, 2, Dtype::kF64, ReduceOp::kSum, stream);
-  fill_quality(all, std::vector<double>(all.begin() + kSums, all.end()), d_model, quality);
+  const auto of_sources = all.begin() + kSums + d_model;
+  fill_quality(all, std::vector<double>(all.begin() + kSums, of_sources), d_model, quality);
+  for (int64_t s = 0; s < sources; ++s) {
+    quality.explained_variance_of_source.push_back(1.0 - ratio(of_sources[2 * s], of_sources[2 * s + 1]));
+  }
 
   grid.data->all_reduce(quality.firing_counts.data(), dictionary.local_latents(), Dtype::kI64, ReduceOp::kSum,
                         stream);

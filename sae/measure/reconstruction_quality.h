@@ -36,6 +36,8 @@ struct ReconstructionQuality {
   // Of this rank's latents [local_latents]: the largest activation; 0 where the latent never fired.
   std::vector<float> max_activations;
   double alive_fraction = 0.0;  // of all latents: fired at least once
+  // Of a crosscoder, definition A over the coordinates of each source; else empty.
+  std::vector<double> explained_variance_of_source;
 
   [[nodiscard]] double fvu() const { return 1.0 - explained_variance; }
 };

@@ -16,7 +16,7 @@ std::vector<double> decoder_norms(const Dictionary& dictionary) {
   std::vector<double> norms(static_cast<size_t>(dictionary.local_latents()));
   Stream stream;
   kernels::row_norms(dictionary.decoder.view(), Vector<double>{norms.data(), {dictionary.local_latents()}},
-                     stream);
+                     stream, dictionary.sources);
   return norms;
 }
 

@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 
+#include "kernels/codes/scale_codes.h"
+
 namespace orthant::sae {
 namespace {
 
@@ -98,8 +100,12 @@ BatchSelected BatchTopKEncoder::encode(Matrix<const float> centred, int64_t firs
       prefilter_ = low;
     }
   }
-  const BatchSelected selected =
-      selection_.select(codes_.view(centred.shape[0]), first_row, keep, world, stream);
+  const kernels::CodesView codes = codes_.view(centred.shape[0]);
+  const Vector<const float> scale = encoder.selection_scale();
+  const bool is_ranked_by_norms = scale.shape[0] > 0;
+  if (is_ranked_by_norms) kernels::multiply_codes(codes, dictionary.slice.first, scale, stream);
+  const BatchSelected selected = selection_.select(codes, first_row, keep, world, stream);
+  if (is_ranked_by_norms) kernels::divide_codes(codes, dictionary.slice.first, scale, stream);
   prefilter_ = std::isfinite(selected.smallest) ? kPrefilterShare * selected.smallest : -1.0f;
   return selected;
 }

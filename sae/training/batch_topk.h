@@ -2,7 +2,9 @@
 //
 // The prefilter follows the cutoff of the last batch and changes only the time, never the result: when it
 // leaves too few candidates or more than there is room for, the block is encoded again. Every decision is
-// agreed by all ranks. encode() is Collective over the world; not thread-safe.
+// agreed by all ranks. Where activations are ranked by their decoder norms, cutoff, prefilter and the
+// smallest selected value are of activations times norm; the codes are activations. encode() is Collective
+// over the world; not thread-safe.
 #pragma once
 
 #include <cstdint>

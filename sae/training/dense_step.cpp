@@ -68,13 +68,18 @@ void Trainer::step_dense(StepReport& report) {
       optimizer_.update_accumulated(args, decoder_bias_gradient_.view(), dictionary_, stream_);
 }
 
-// What multiplies an activation in the L1 loss of the step: 1, or the norm of its decoder row.
+// What multiplies an activation in the L1 loss of the step: 1, or the norm of its decoder row, of several
+// sources the sum of the norms of their rows.
 void Trainer::find_sparsity_weights() {
   if (sparsity_weights_.shape()[0] == 0) return;
-  kernels::row_norms(dictionary_.decoder.view(), sparsity_weights_.view(), stream_);
+  const Matrix<const float> decoder = dictionary_.decoder.view();
+  kernels::row_norms(decoder, sparsity_weights_.view(), stream_, dictionary_.sources);
+  if (dictionary_.sources == 1) return;
+  kernels::row_norms(rows_of_sources(decoder, dictionary_.sources), source_norms_.view(), stream_);
 }
 
-// L1, plain or times the decoder norm; the norm receives gradient too (SAELens).
+// L1, plain or times the decoder norm; the norm receives gradient too (SAELens; of sources: Lindsey et al.
+// 2024).
 void Trainer::sparsity_gradients(const kernels::CodePath& path) {
   const Conventions& c = config_.conventions;
   if (c.l1_coefficient <= 0.0) return;
@@ -85,8 +90,11 @@ void Trainer::sparsity_gradients(const kernels::CodePath& path) {
   kernels::latent_value_sums(path.codes, path.order, block_sparsity_.view(), stream_);
   kernels::add_l1_penalties(block_sparsity_.view(), weights, latent_sparsity_.view(), stream_);
   if (!c.l1_times_decoder_norm) return;
-  kernels::add_norm_gradients(weight, block_sparsity_.view(), weights, dictionary_.decoder.view(),
-                              penalty_gradient_.view(), stream_);
+  const int64_t sources = dictionary_.sources;
+  const Vector<const double> norms = sources == 1 ? weights : source_norms_.view();
+  kernels::add_norm_gradients(weight, block_sparsity_.view(), norms,
+                              rows_of_sources<const float>(dictionary_.decoder.view(), sources),
+                              rows_of_sources<float>(penalty_gradient_.view(), sources), stream_);
 }
 
 }  // namespace orthant::sae

@@ -90,6 +90,8 @@ Trainer::Trainer(TrainerConfig config, int64_t d_model, World& world, Grid& grid
   const int64_t dense_latents = is_dense(c) ? local : 0;
   sparsity_weights_ =
       Tensor<double, 1>(memory, "latent statistics", {c.l1_times_decoder_norm ? dense_latents : 0});
+  source_norms_ = Tensor<double, 1>(memory, "latent statistics",
+                                    {c.sources > 1 ? c.sources * sparsity_weights_.shape()[0] : 0});
   block_sparsity_ = Tensor<double, 1>(memory, "latent statistics", {dense_latents});
   latent_sparsity_ = Tensor<double, 1>(memory, "latent statistics", {dense_latents});
   prepare_penalty(memory);

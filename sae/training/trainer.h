@@ -9,7 +9,6 @@
 // "local"; main thread only.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -190,11 +189,12 @@ class Trainer : public Checkpointable {
   bool penalty_active_ = false;             // this step
   Tensor<float, 1> latent_sums_;            // [local_latents]
   Tensor<double, 1> sparsity_weights_;      // [local_latents] of the dense step, where they are not 1
+  Tensor<double, 1> source_norms_;          // [local_latents * sources] the norms that make them up
   Tensor<double, 1> block_sparsity_;        // [local_latents] of a block of it
   Tensor<double, 1> latent_sparsity_;       // [local_latents] of the dense step
   Tensor<float, 1> decoder_bias_gradient_;  // [d_model]
   Tensor<float, 1> encoder_pull_;           // [d_model] what b_dec receives through the encoder
-  std::array<double, 3> scalars_{};         // threshold, input scale, steps: kept by checkpoints
+  std::vector<double> scalars_;  // threshold, input scale, steps, scales of sources: kept by checkpoints
   int64_t encoded_products_ = 0;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "runtime/core/error.h"
 #include "sae/training/initialization.h"
 #include "sae/training/trainer.h"
@@ -11,17 +13,28 @@ namespace {
 
 // Rows of the presample that fixes the input scale or the whitening.
 constexpr int64_t kPresampleRows = 32768;
-enum Scalar { kThreshold, kInputScale, kStep, kScalars };  // what is kept in the tensor "scalars"
+// What is kept in the tensor "scalars", before the scales of several sources.
+enum Scalar { kThreshold, kInputScale, kStep, kScalars };
 
 // A dictionary on the host that has no latents and scales its input as this one does.
 Dictionary scaling_of(const Dictionary& dictionary, Memory& memory) {
   Dictionary scaling;
   scaling.d_model = dictionary.d_model;
   scaling.input_scaling = dictionary.input_scaling;
+  scaling.sources = dictionary.sources;
   scaling.input_scale = dictionary.input_scale;
+  scaling.source_scales = dictionary.source_scales;
   scaling.whitening = Whitening(memory, "initialization", dictionary.whitening.d_model());
   copy_whitening(dictionary.whitening, scaling.whitening);
   return scaling;
+}
+
+void take_scales(Dictionary& dictionary, std::vector<double> scales) {
+  if (dictionary.sources == 1) {
+    dictionary.input_scale = scales[0];
+  } else {
+    dictionary.source_scales = std::move(scales);
+  }
 }
 
 }  // namespace
@@ -32,8 +45,9 @@ void Trainer::initialize(ActivationSource& source) {
   if (c.threshold_rule == ThresholdRule::kEmaFromZero) dictionary_.threshold = 0.0;
   if (c.input_scaling == InputScaling::kUnitMeanSquare ||
       c.input_scaling == InputScaling::kExpectedAverageOnlyIn) {
-    dictionary_.input_scale =
-        input_scale_of(c.input_scaling, presample(source, kPresampleRows, *world_->data), d_model_);
+    take_scales(dictionary_,
+                input_scales_of(c.input_scaling, presample(source, kPresampleRows, c.sources, *world_->data),
+                                dictionary_.source_width()));
   }
   if (c.input_scaling == InputScaling::kWhiten) {
     Memory memory;
@@ -67,6 +81,12 @@ void Trainer::initialize_from(const Dictionary& start) {
                  .why = fmt::format("{} of width {} are configured", dictionary_.latents, d_model_),
                  .suggestion = "Set sae.latents to match, or train on activations of that width."});
   }
+  if (start.sources != dictionary_.sources) {
+    throw Error(ExitCode::kConfig,
+                {.problem = fmt::format("the dictionary of --init is of {} sources", start.sources),
+                 .why = fmt::format("activations of {} are configured", dictionary_.sources),
+                 .suggestion = "Give as many --source.store as it was trained on."});
+  }
   if (start.whitening.d_model() != dictionary_.whitening.d_model()) {
     throw Error(
         ExitCode::kConfig,
@@ -89,15 +109,18 @@ void Trainer::initialize_from(const Dictionary& start) {
   copy_bytes(own_bias.data, own_bias.device, bias.data, bias.device, bias.bytes());
   dictionary_.threshold = start.threshold;
   dictionary_.input_scale = start.input_scale;
+  dictionary_.source_scales = start.source_scales;
   copy_whitening(start.whitening, dictionary_.whitening);
   scaler_.prepare(stream_);
 }
 
 std::vector<TensorSlice> Trainer::state() {
   wait();
+  scalars_.resize(kScalars + dictionary_.source_scales.size());
   scalars_[kThreshold] = dictionary_.threshold;
   scalars_[kInputScale] = dictionary_.input_scale;
   scalars_[kStep] = static_cast<double>(steps_done_);
+  std::copy(dictionary_.source_scales.begin(), dictionary_.source_scales.end(), scalars_.begin() + kScalars);
   const bool first_replica = grid_->data->rank() == 0;
   const bool first_rank = world_->rank() == 0;
   const Device device = dictionary_.encoder.view().device;
@@ -128,8 +151,8 @@ std::vector<TensorSlice> Trainer::state() {
       replicated("decoder_bias", dictionary_.decoder_bias.data(), {d_model_}),
       {.name = "scalars",
        .dtype = Dtype::kF64,
-       .shape = {kScalars},
-       .rows = kScalars,
+       .shape = {static_cast<int64_t>(scalars_.size())},
+       .rows = static_cast<int64_t>(scalars_.size()),
        .data = scalars_.data(),
        .writes = first_rank}};
   if (Whitening& whitening = dictionary_.whitening; whitening.d_model() > 0) {
@@ -144,6 +167,7 @@ std::vector<TensorSlice> Trainer::state() {
 void Trainer::after_load() {
   dictionary_.threshold = scalars_[kThreshold];
   dictionary_.input_scale = scalars_[kInputScale];
+  std::copy(scalars_.begin() + kScalars, scalars_.end(), dictionary_.source_scales.begin());
   steps_done_ = static_cast<int64_t>(scalars_[kStep]);
   scaler_.prepare(stream_);
 }

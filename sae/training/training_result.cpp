@@ -1,5 +1,7 @@
 #include "sae/training/training_result.h"
 
+#include <boost/json/value_from.hpp>
+
 #include "sae/dictionary/host_dictionary.h"
 #include "sae/measure/neighbour_cosines.h"
 #include "sae/measure/reconstruction_quality.h"
@@ -49,6 +51,10 @@ boost::json::object training_result(Trainer& trainer, ActivationSource& source, 
   result["orthogonality"] = trainer.orthogonality(partition);
   result["threshold"] = d.threshold;
   result["input_scale"] = d.input_scale;
+  if (d.sources > 1) {
+    result["explained_variance_of_source"] = boost::json::value_from(quality.explained_variance_of_source);
+    result["input_scale_of_source"] = boost::json::value_from(d.source_scales);
+  }
   result["measured_rows"] = quality.rows;
   result["measured_split"] = held_out ? "holdout" : "train";
   result["tokens"] = trainer.steps_done() * config.batch_tokens;

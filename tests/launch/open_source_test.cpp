@@ -53,7 +53,7 @@ TEST_F(OpenSource, RefusesNoneAndNamesTheFields) {
 
 TEST_F(OpenSource, RefusesEveryTwo) {
   const auto give = [&](int kind, Source& config) {
-    if (kind == 0) config.set_store(folder_.file("store"));
+    if (kind == 0) config.add_store(folder_.file("store"));
     if (kind == 1) config.set_array(array("rows", 1.0f));
     if (kind == 2) config.set_model("model.gguf");
     if (kind == 3) config.mutable_synthetic()->set_features(10);

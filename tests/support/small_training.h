@@ -50,6 +50,7 @@ inline sae::TrainerConfig small_training(const std::string& preset, const Traini
   sae::TrainerConfig config;
   config.conventions = sae::resolve_conventions(dictionary, train);
   config.conventions.encoder_precision = mesh.precision;
+  if (preset.starts_with("crosscoder_")) config.conventions.sources = 2;
   config.batch_tokens = kSmallBatch;
   config.steps = steps;
   config.seed = 11;

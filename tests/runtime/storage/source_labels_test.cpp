@@ -12,7 +12,7 @@ constexpr int64_t kRows = 1000;
 
 Source in_file_order(const std::string& store) {
   Source config;
-  config.set_store(store);
+  config.add_store(store);
   config.set_shuffle(false);
   return config;
 }

@@ -234,7 +234,7 @@ TEST(StoredSource, WrongArraysAndConfigurationsAreRefused) {
   EXPECT_EQ(code_of(config), ExitCode::kConfig);
   config.set_array(directory.file("flat.npy"));
   EXPECT_EQ(code_of(config), ExitCode::kData);
-  config.set_store(directory.file("absent"));
+  config.add_store(directory.file("absent"));
   EXPECT_EQ(code_of(config), ExitCode::kConfig);
   config.clear_array();
   EXPECT_EQ(code_of(config), ExitCode::kIo);
@@ -244,7 +244,7 @@ TEST(StoredSource, PositionZeroIsLeftOutUnlessAskedFor) {
   const TempDir directory;
   write_store(directory.file("store"), describe(130, 3, Dtype::kBF16));
   Source config;
-  config.set_store(directory.file("store"));
+  config.add_store(directory.file("store"));
   config.mutable_exclude()->set_norm_ratio(0);
   Memory memory;
   EXPECT_EQ(open_array_or_store(config, 0, memory)->excluded().positions, 10);
@@ -281,7 +281,7 @@ TEST(Median, OddEvenAndNonFinite) {
 
 TEST_F(StoredSourceTest, CountsWhatItAllocates) {
   Source config;
-  config.set_store(path());
+  config.add_store(path());
   config.set_holdout(0.0);
   config.mutable_exclude()->add_positions(-1);
   config.mutable_exclude()->set_norm_ratio(0.0);

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <tuple>
@@ -24,16 +25,29 @@ constexpr int64_t kRows = 20;
 using Rows = std::vector<float>;                    // [kRows, kWidth]
 using Entry = std::tuple<int64_t, int32_t, float>;  // row, latent, value
 
-Dictionary identity(Share slice, Memory& memory) {
+using NormOf = std::function<float(int64_t latent)>;
+
+// With `norm_of` the latents are ranked by that, half of it in either of two sources.
+Dictionary identity(Share slice, Memory& memory, const NormOf& norm_of) {
   Conventions c;
   c.architecture = Architecture::kBatchTopK;
   c.latents = kWidth;
   c.k = 3;
+  if (norm_of) {
+    c.sources = 2;
+    c.rescale_acts_by_decoder_norm = true;
+  }
   Dictionary d = allocate_dictionary(c, kWidth, slice, memory);
   d.encoder.zero();
   d.encoder_bias.zero();
   d.decoder_bias.zero();
-  for (int64_t i = 0; i < slice.count; ++i) d.encoder.view().row(i)[slice.first + i] = 1.0f;
+  d.decoder.zero();
+  for (int64_t i = 0; i < slice.count; ++i) {
+    d.encoder.view().row(i)[slice.first + i] = 1.0f;
+    if (!norm_of) continue;
+    d.decoder.view().row(i)[i % d.source_width()] = norm_of(slice.first + i) / 2;
+    d.decoder.view().row(i)[d.source_width()] = -norm_of(slice.first + i) / 2;
+  }
   return d;
 }
 
@@ -63,10 +77,10 @@ std::vector<Entry> largest(const Rows& rows, int64_t keep) {
 // A batch encoder of one shard, kept over several batches.
 class Selecting {
  public:
-  Selecting(int64_t capacity, World& world)
+  Selecting(int64_t capacity, World& world, const NormOf& norm_of = nullptr)
       : world_(world),
         slice_(latent_slice(kWidth, world.size(), world.rank(), 0)),
-        dictionary_(identity(slice_, memory_)),
+        dictionary_(identity(slice_, memory_, norm_of)),
         shard_(memory_, dictionary_, kRows, 3, 0, *world.data, 0),
         batch_(memory_, kRows, capacity),
         x_(memory_, "test", {kRows, kWidth}) {
@@ -198,6 +212,44 @@ TEST(BatchTopK, GrowsWhereTiesLeaveNoOtherWay) {
   EXPECT_EQ(selecting.capacity(), kRows * kWidth);
   const Rows rows = random_rows(2, 1.0f);
   EXPECT_EQ(selecting.select(rows, 60), largest(rows, 60));
+}
+
+// Latent i writes a row of norm 1 + i % 4 over two sources, so that activations are ranked by their value
+// times it.
+TEST(BatchTopK, RanksByTheNormsOfTheSourcesAtAnyNumberOfShards) {
+  const auto norm_of = [](int64_t latent) { return static_cast<float>(1 + latent % 4); };
+  const Rows rows = random_rows(4, 1.0f);
+  Rows ranks = rows;
+  for (size_t i = 0; i < rows.size(); ++i) ranks[i] *= norm_of(static_cast<int64_t>(i % kWidth));
+  std::vector<Entry> expected = largest(ranks, 50);
+  float smallest = std::numeric_limits<float>::infinity();
+  for (Entry& entry : expected) {
+    smallest = std::min(smallest, std::get<2>(entry));
+    std::get<2>(entry) = rows[static_cast<size_t>(std::get<0>(entry) * kWidth + std::get<1>(entry))];
+  }
+  for (const int shards : {1, 2, 3}) {
+    std::mutex mutex;
+    std::vector<Entry> together;
+    run_thread_ranks(shards, [&](World world) {
+      Selecting selecting(240, world, norm_of);
+      for (int batch = 0; batch < 2;
+           ++batch) {  // with an estimated prefilter, and with that of the batch before
+        const std::vector<Entry> own = selecting.select(rows, 50);
+        EXPECT_EQ(selecting.selected().kept, 50);
+        EXPECT_EQ(selecting.selected().smallest, smallest);
+        const std::lock_guard lock(mutex);
+        if (batch == 1) together.insert(together.end(), own.begin(), own.end());
+      }
+    });
+    std::sort(together.begin(), together.end());
+    ASSERT_EQ(together.size(), expected.size()) << shards;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(std::get<0>(together[i]), std::get<0>(expected[i])) << i;
+      EXPECT_EQ(std::get<1>(together[i]), std::get<1>(expected[i])) << i;
+      // Multiplied by the norm and divided by it again.
+      EXPECT_FLOAT_EQ(std::get<2>(together[i]), std::get<2>(expected[i])) << i;
+    }
+  }
 }
 
 TEST(BatchTopK, AgreesOverShardsWhenOneOfThemOverflows) {

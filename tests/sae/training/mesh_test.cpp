@@ -107,7 +107,12 @@ double relative_difference(const std::vector<float>& a, const std::vector<float>
   return std::sqrt(off / std::max(size, 1e-30));
 }
 
-const std::vector<std::string> kPresets = {"ortsae", "topk", "dl_batchtopk", "dl_topk", "standard"};
+bool is_dense(const std::string& preset) {
+  return preset == "standard" || preset == "crosscoder_l1";
+}
+
+const std::vector<std::string> kPresets = {
+    "ortsae", "topk", "dl_batchtopk", "dl_topk", "standard", "crosscoder_batchtopk", "crosscoder_l1"};
 
 class Preset : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(All, Preset, ::testing::ValuesIn(kPresets),
@@ -117,7 +122,7 @@ TEST_P(Preset, IsCloseAtEveryMesh) {
   const Outcome alone = train(GetParam(), {{1, 1}}, 0, 50);
   EXPECT_LT(alone.reports.back().reconstruction, alone.reports.front().reconstruction);
   std::vector<Mesh> meshes = {{{1, 2}}, {{1, 3}}};
-  if (GetParam() != "standard") {
+  if (!is_dense(GetParam())) {
     meshes.insert(meshes.end(), {{{2, 1}}, {{2, 2}}});
   }
   meshes.insert(meshes.end(), {{{2, 1}, DataParallel::kGradients}, {{2, 2}, DataParallel::kGradients}});
@@ -137,7 +142,7 @@ TEST_P(Preset, IsCloseAtEveryMesh) {
 TEST_P(Preset, IsTheSameToTheBitWhenDeterministic) {
   const Outcome alone = train(GetParam(), {{1, 1}}, 12, 20);
   std::vector<Mesh> meshes = {{{1, 1}, DataParallel::kCodes, 2}, {{1, 2}}, {{1, 3}}, {{1, 4}}};
-  if (GetParam() != "standard") meshes.insert(meshes.end(), {{{2, 1}}, {{2, 2}}, {{3, 1}}, {{4, 1}}});
+  if (!is_dense(GetParam())) meshes.insert(meshes.end(), {{{2, 1}}, {{2, 2}}, {{3, 1}}, {{4, 1}}});
   for (const Mesh& mesh : meshes) {
     SCOPED_TRACE(std::to_string(mesh.shape.data) + "x" + std::to_string(mesh.shape.dictionary));
     const Outcome sharded = train(GetParam(), mesh, 12, 20);
@@ -196,7 +201,7 @@ TEST_P(Bf16, SelectsTheSameLatentsAtEveryMesh) {
   // After one step a latent has fired in it or not.
   const auto& fired = alone.state.at("tokens_since_fired");
   for (const MeshShape shape : {MeshShape{1, 2}, MeshShape{1, 3}, MeshShape{2, 1}, MeshShape{2, 2}}) {
-    if (GetParam() == "standard" && shape.data > 1) continue;
+    if (is_dense(GetParam()) && shape.data > 1) continue;
     const Outcome sharded = train(GetParam(), in_bf16(shape), 0, 1);
     EXPECT_EQ(sharded.state.at("tokens_since_fired"), fired) << shape.data << "x" << shape.dictionary;
     EXPECT_EQ(sharded.reports[0].l0, alone.reports[0].l0);
@@ -209,7 +214,7 @@ TEST_P(Bf16, SelectsTheSameLatentsAtEveryMesh) {
 TEST_P(Bf16, IsTheSameToTheBitWhenDeterministic) {
   const Outcome alone = train(GetParam(), in_bf16({1, 1}), 12, 20);
   std::vector<MeshShape> shapes = {{1, 2}, {1, 3}};
-  if (GetParam() != "standard") shapes.push_back({2, 2});
+  if (!is_dense(GetParam())) shapes.push_back({2, 2});
   for (const MeshShape& shape : shapes) {
     const Outcome sharded = train(GetParam(), in_bf16(shape), 12, 20);
     EXPECT_EQ(sharded.state, alone.state) << shape.data << "x" << shape.dictionary;
@@ -257,7 +262,7 @@ TEST_P(Bf16Moments, AreTheSameToTheBitWhenDeterministic) {
     EXPECT_EQ(2 * alone.state.at(moment).size(), exact.state.at(moment).size());
   }
   std::vector<Mesh> meshes = {with_bf16_moments({1, 2}), with_bf16_moments({1, 3})};
-  if (GetParam() != "standard") {
+  if (!is_dense(GetParam())) {
     meshes.push_back(with_bf16_moments({2, 1}));
     meshes.push_back(with_bf16_moments({2, 2}));
   }
