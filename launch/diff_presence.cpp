@@ -4,16 +4,19 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/value_from.hpp>
+#include <numeric>
+#include <optional>
 #include <set>
 
+#include "launch/chosen_latents.h"
 #include "launch/config.pb.h"
 #include "launch/diff_table.h"
+#include "launch/presence_trajectories.h"
+#include "launch/refuse.h"
 #include "launch/required_field.h"
+#include "launch/result.h"
 #include "launch/verb.h"
-#include "runtime/core/rng.h"
-#include "runtime/storage/file.h"
 #include "sae/diffing/nearest_latents.h"
 #include "sae/exchange/load_dictionary.h"
 #include "sae/scoring/unit_directions.h"
@@ -23,77 +26,83 @@ namespace {
 
 namespace json = boost::json;
 
-std::vector<int64_t> latents_of_features(const std::string& run) {
-  std::vector<int64_t> latents;
-  const json::value result = json::parse(read_file(run + "/result.json"));
-  const json::value* const features = result.as_object().if_contains("features");
-  if (features == nullptr) {
-    throw Error(ExitCode::kData, {.problem = fmt::format("{} chose no latents", run),
-                                  .why = "its result has no features",
-                                  .suggestion = "Give a finished run of orthant score, or --latents."});
-  }
-  for (const json::value& feature : features->as_array()) latents.push_back(feature.at("latent").as_int64());
-  return latents;
-}
+constexpr double kTold[] = {0.5, 0.6, 0.7, 0.8, 0.9};  // shares at these thresholds too
 
-std::vector<int64_t> asked_latents(const DiffPresence& own, int64_t latents) {
-  std::vector<int64_t> asked(own.latents().begin(), own.latents().end());
-  if (asked.empty() && own.has_features()) asked = latents_of_features(own.features());
-  if (asked.empty() && !own.has_features()) {
-    for (int64_t i = 0; i < latents; ++i) asked.push_back(i);
+json::object shares_at(std::span<const float> cosines) {
+  json::object shares;
+  for (const double threshold : kTold) {
+    const auto above = std::count_if(cosines.begin(), cosines.end(), [&](float c) { return c >= threshold; });
+    shares[fmt::format("{}", threshold)] =
+        static_cast<double>(above) / std::max<double>(1.0, static_cast<double>(cosines.size()));
   }
-  for (const int64_t latent : asked) {
-    if (latent >= 0 && latent < latents) continue;
-    throw Error(ExitCode::kConfig, {.problem = fmt::format("the reference has no latent {}", latent),
-                                    .why = fmt::format("it has {}, counted from 0", latents),
-                                    .suggestion = "Give latents of the reference."});
-  }
-  return asked;
-}
-
-// Different latents that were not asked for; fewer where there are fewer.
-std::vector<int64_t> other_latents(const std::vector<int64_t>& asked, int64_t latents, int64_t count,
-                                   uint64_t seed) {
-  std::set<int64_t> taken(asked.begin(), asked.end());
-  count = std::min(count, latents - static_cast<int64_t>(taken.size()));
-  std::vector<int64_t> others;
-  for (uint64_t draw = 0; static_cast<int64_t>(others.size()) < count; ++draw) {
-    const auto latent = static_cast<int64_t>(random_u64(seed, Purpose::kRandomDictionary, 1, draw) %
-                                             static_cast<uint64_t>(latents));
-    if (taken.insert(latent).second) others.push_back(latent);
-  }
-  return others;
+  return shares;
 }
 
 // One comparison on this rank.
 class Presence {
  public:
   explicit Presence(Invocation& invocation)
-      : call_(invocation), own_(invocation.own<DiffPresence>()), shards_(*invocation.world.data) {}
+      : call_(invocation),
+        own_(invocation.own<DiffPresence>()),
+        shards_(*invocation.world.data),
+        names_(own_.names().empty() ? own_.stages().begin() : own_.names().begin(),
+               own_.names().empty() ? own_.stages().end() : own_.names().end()) {}
 
   ExitCode run() {
+    refuse_unfit_stages();
+    const std::vector<StageChain> chains =
+        parse_chains({own_.trajectories().begin(), own_.trajectories().end()}, names_);
     open_reference();
+    json::object result = {{"reference", own_.reference()},
+                           {"threshold", own_.threshold()},
+                           {"latents", json::value_from(asked_)},
+                           {"random_latents", json::value_from(others_)}};
+    std::optional<double> ceiling;
+    if (own_.has_second_seed()) {
+      result["second_seed"] = compare(own_.second_seed(), "second seed");
+      ceiling = result["second_seed"].at("share_at_threshold").to_number<double>();
+    }
     json::array stages;
-    for (const std::string& path : own_.stages()) stages.push_back(compare(path));
-    return call_.finish(json::object{{"reference", own_.reference()},
-                                     {"threshold", own_.threshold()},
-                                     {"latents", json::value_from(asked_)},
-                                     {"random_latents", json::value_from(others_)},
-                                     {"stages", stages}});
+    StagePresences presences;
+    for (int i = 0; i < own_.stages_size(); ++i) {
+      json::object stage = compare(own_.stages(i), names_[static_cast<size_t>(i)], &presences);
+      if (ceiling && *ceiling > 0.0) {
+        stage["share_of_second_seed"] = stage["share_at_threshold"].to_number<double>() / *ceiling;
+      }
+      stages.push_back(std::move(stage));
+    }
+    result["stages"] = stages;
+    if (!chains.empty()) {
+      result["trajectories"] = trajectory_rows(chains, names_, presences);
+      result["specific"] = specific_rows(chains, presences, asked_);
+    }
+    return call_.finish(result);
   }
 
  private:
-  void open_reference() {
-    if (own_.stages().empty()) {
-      throw Error(ExitCode::kConfig, {.problem = "no stage is given",
-                                      .why = "latents are looked for in other dictionaries",
-                                      .suggestion = "Give --stages=SAE,SAE."});
+  void refuse_unfit_stages() const {
+    if (own_.stages().empty())
+      refuse("no stage is given", "latents are looked for in other dictionaries", "Give --stages=SAE,SAE.");
+    if (static_cast<int>(names_.size()) != own_.stages_size()) {
+      refuse(fmt::format("{} names are given for {} stages", names_.size(), own_.stages_size()),
+             "each stage has one", "Give as many --names as --stages, in their order.");
     }
+    const std::set<std::string> different(names_.begin(), names_.end());
+    if (different.size() != names_.size() && !own_.names().empty())
+      refuse("two stages have the same name", "trajectories tell stages by it", "Give different --names.");
+  }
+
+  void open_reference() {
     sae::Dictionary reference;
     agree(*call_.world.control, "open the reference", [&] {
       reference = load(required_field("reference", own_.reference()));
-      asked_ = asked_latents(own_, reference.latents);
+      const std::vector<int64_t> latents(own_.latents().begin(), own_.latents().end());
+      asked_ = chosen_latents(latents, own_.features(), reference.latents);
     });
+    if (own_.latents().empty() && !own_.has_features()) {
+      asked_.resize(static_cast<size_t>(reference.latents));
+      std::iota(asked_.begin(), asked_.end(), int64_t{0});
+    }
     others_ = other_latents(asked_, reference.latents, own_.random(), call_.common.seed());
     std::vector<int64_t> all = asked_;
     all.insert(all.end(), others_.begin(), others_.end());
@@ -104,7 +113,9 @@ class Presence {
     return sae::load_dictionary(path, memory_, shards_.size(), shards_.rank()).dictionary;
   }
 
-  [[nodiscard]] json::object compare(const std::string& path) {
+  // Adds to `presences`, where given, what is present.
+  [[nodiscard]] json::object compare(const std::string& path, const std::string& name,
+                                     StagePresences* presences = nullptr) {
     sae::Dictionary stage;
     agree(*call_.world.control, "open a stage", [&] {
       stage = load(path);
@@ -116,20 +127,34 @@ class Presence {
     });
     const sae::NearestLatents nearest = sae::nearest_latents(directions_.view(), stage, shards_);
     const std::span<const float> cosines = nearest.cosine;
-    json::object found = cosines_json(cosines.first(asked_.size()), own_.threshold(), own_.bins());
-    found["stage"] = path;
-    found["random"] = cosines_json(cosines.subspan(asked_.size()), own_.threshold(), own_.bins());
+    const std::span<const float> asked = cosines.first(asked_.size());
+    const std::span<const float> others = cosines.subspan(asked_.size());
+    if (presences != nullptr) {
+      presences->asked.push_back(present(asked));
+      presences->random.push_back(present(others));
+    }
+    json::object found = {{"name", name}, {"stage", path}};
+    for (const auto& [key, value] : cosines_json(asked, own_.threshold(), own_.bins())) found[key] = value;
+    found["shares_at"] = shares_at(asked);
+    found["random"] = cosines_json(others, own_.threshold(), own_.bins());
+    found["random"].as_object()["shares_at"] = shares_at(others);
     found["chance_largest_cosine"] = sae::chance_largest_cosine(stage.d_model, stage.latents);
-    found["cosine"] = json::value_from(
-        std::vector<float>(cosines.begin(), cosines.begin() + static_cast<int64_t>(asked_.size())));
+    found["cosine"] = json::value_from(std::vector<float>(asked.begin(), asked.end()));
     found["nearest"] = json::value_from(std::vector<int64_t>(
         nearest.latent.begin(), nearest.latent.begin() + static_cast<int64_t>(asked_.size())));
     return found;
   }
 
+  [[nodiscard]] std::vector<bool> present(std::span<const float> cosines) const {
+    std::vector<bool> is_present;
+    for (const float cosine : cosines) is_present.push_back(cosine >= own_.threshold());
+    return is_present;
+  }
+
   Invocation& call_;
   const DiffPresence& own_;
   Communicator& shards_;
+  std::vector<std::string> names_;  // of the stages
   Memory memory_;
   std::vector<int64_t> asked_;
   std::vector<int64_t> others_;
@@ -140,8 +165,41 @@ ExitCode run_presence(Invocation& invocation) {
   return Presence(invocation).run();
 }
 
+json::object stage_line(const json::object& stage) {
+  const json::object& random = stage.at("random").as_object();
+  json::object line = {{"stage", stage.at("name")},
+                       {"present", stage.at("share_at_threshold")},
+                       {"stderr", stage.at("share_stderr")},
+                       {"mean cosine", stage.at("mean")},
+                       {"random present", random.at("share_at_threshold")},
+                       {"random mean", random.at("mean")},
+                       {"chance", stage.at("chance_largest_cosine")}};
+  if (stage.contains("share_of_second_seed")) line["of second seed"] = stage.at("share_of_second_seed");
+  for (const auto& [threshold, share] : stage.at("shares_at").as_object()) {
+    line[fmt::format(">={}", std::string_view(threshold))] = share;
+  }
+  return line;
+}
+
 std::string table_of(const json::value& result) {
-  return table_with_rows(result, "stages");
+  json::object numbers = result.as_object();
+  json::array lines;
+  if (numbers.contains("second_seed")) lines.push_back(stage_line(numbers.at("second_seed").as_object()));
+  for (const json::value& stage : numbers.at("stages").as_array())
+    lines.push_back(stage_line(stage.as_object()));
+  json::array trajectories, specific;
+  if (numbers.contains("trajectories")) {
+    trajectories = numbers.at("trajectories").as_array();
+    specific = numbers.at("specific").as_array();
+  }
+  for (const char* const name : {"second_seed", "stages", "trajectories", "specific"}) numbers.erase(name);
+  std::string text = plain_table(numbers) + "\n" + columns_table(lines);
+  for (const json::array* const rows : {&trajectories, &specific}) {
+    if (rows->empty()) continue;
+    text += "\n";
+    text += columns_table(*rows);
+  }
+  return text;
 }
 
 }  // namespace

@@ -5,18 +5,6 @@
 #include "runtime/device/pinned_buffer.h"
 
 namespace orthant::models {
-namespace {
-
-std::vector<int64_t> scored_rows(const TokenBatch& batch) {
-  std::vector<int64_t> rows;
-  for (int64_t s = 0; s < batch.sequences(); ++s) {
-    const auto index = static_cast<size_t>(s);
-    for (int64_t row = batch.offsets[index]; row + 1 < batch.offsets[index + 1]; ++row) rows.push_back(row);
-  }
-  return rows;
-}
-
-}  // namespace
 
 EditMeter::EditMeter(const Weights& weights, RunLimits limits, int64_t edits, Memory& memory, Stream& stream)
     : weights_(weights),
@@ -29,7 +17,7 @@ EditMeter::EditMeter(const Weights& weights, RunLimits limits, int64_t edits, Me
 EditEffects EditMeter::measure(const TokenBatch& batch, HookPoint hook,
                                std::span<ResidualEdit* const> edits) {
   require(static_cast<int64_t>(edits.size()) < hidden_.shape()[0], "the meter has room for the edits");
-  EditEffects effects{scored_rows(batch), {}, std::vector<EditEffect>(edits.size())};
+  EditEffects effects{rows_with_next(batch), {}, std::vector<EditEffect>(edits.size())};
   if (effects.rows.empty()) return effects;
   keep_hidden(batch, effects.rows, {}, 0);
   for (size_t e = 0; e < edits.size(); ++e) {

@@ -26,6 +26,15 @@ std::vector<TokenScore> TokenScorer::score(const TokenBatch& batch, std::span<co
   return scores;
 }
 
+std::vector<int64_t> rows_with_next(const TokenBatch& batch) {
+  std::vector<int64_t> rows;
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
+    const auto index = static_cast<size_t>(s);
+    for (int64_t row = batch.offsets[index]; row + 1 < batch.offsets[index + 1]; ++row) rows.push_back(row);
+  }
+  return rows;
+}
+
 void BatchBuilder::add(std::span<const int32_t> ids) {
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   offsets_.push_back(tokens());

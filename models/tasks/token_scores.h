@@ -34,6 +34,9 @@ class TokenScorer {
   LogitBlock logits_;
 };
 
+// Rows of the batch that predict a next token: all but the last of each sequence.
+[[nodiscard]] std::vector<int64_t> rows_with_next(const TokenBatch& batch);
+
 // A batch of sequences end to end, built one by one.
 class BatchBuilder {
  public:

@@ -7,6 +7,7 @@
 #include "runtime/report/html_page.h"
 #include "runtime/report/html_text.h"
 #include "runtime/report/plot_section.h"
+#include "runtime/report/result_plots.h"
 #include "runtime/report/result_section.h"
 #include "runtime/report/run_label.h"
 #include "runtime/report/settings_section.h"
@@ -44,6 +45,7 @@ std::string run_report(std::span<const RunSummary> runs, const ReportTexts& text
   page.add_section("Remarks", remarks(runs));
   page.add_section("Results", result_section(runs));
   page.add_section("Cells", cell_section(runs));
+  page.add_section("Results as plots", result_plots(runs));
   page.add_section("Training curves", curve_section(runs));
   page.add_section("Distributions over latents", histogram_section(runs));
   page.add_section("Top activating contexts", context_section(runs));

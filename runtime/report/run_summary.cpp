@@ -116,24 +116,9 @@ void read_history(RunSummary& run) {
   }
 }
 
-std::optional<Histogram> histogram_of(const json::value& value) {
-  const json::object* object = value.if_object();
-  const json::value* edges = object == nullptr ? nullptr : object->if_contains("edges");
-  const json::value* counts = object == nullptr ? nullptr : object->if_contains("counts");
-  if (edges == nullptr || counts == nullptr) return std::nullopt;
-  const auto edge_list = json::try_value_to<std::vector<double>>(*edges);
-  const auto count_list = json::try_value_to<std::vector<double>>(*counts);
-  if (!edge_list || !count_list || count_list->empty()) return std::nullopt;
-  const bool fits = edge_list->size() == count_list->size() + 1 &&
-                    std::is_sorted(edge_list->begin(), edge_list->end()) &&
-                    *std::min_element(count_list->begin(), count_list->end()) >= 0.0;
-  if (!fits) return std::nullopt;
-  return Histogram{*edge_list, *count_list};
-}
-
 void read_histograms(RunSummary& run) {
   for (const auto& [name, value] : read_object(run, "histograms.json")) {
-    std::optional<Histogram> histogram = histogram_of(value);
+    std::optional<Histogram> histogram = histogram_in(value);
     if (histogram) {
       run.histograms[std::string(name)] = std::move(*histogram);
     } else {
@@ -181,6 +166,8 @@ std::string tail_of(const fs::path& path, int components) {
 }
 
 std::string joined(const json::array& list) {
+  constexpr size_t kMostJoined = 16;
+  if (list.size() > kMostJoined) return fmt::format("{} values", list.size());
   std::string text;
   for (const json::value& value : list) {
     text += text.empty() ? "" : ", ";
@@ -192,6 +179,7 @@ std::string joined(const json::array& list) {
 void flatten(const std::string& prefix, const json::object& object, std::vector<NamedValue>& into) {
   for (const auto& [key, value] : object) {
     const std::string name = prefix + std::string(key);
+    if (histogram_in(value)) continue;
     if (const json::object* group = value.if_object()) {
       flatten(name + ".", *group, into);
     } else if (const json::array* list = value.if_array()) {
@@ -208,6 +196,21 @@ void flatten(const std::string& prefix, const json::object& object, std::vector<
 }
 
 }  // namespace
+
+std::optional<Histogram> histogram_in(const json::value& value) {
+  const json::object* object = value.if_object();
+  const json::value* edges = object == nullptr ? nullptr : object->if_contains("edges");
+  const json::value* counts = object == nullptr ? nullptr : object->if_contains("counts");
+  if (edges == nullptr || counts == nullptr) return std::nullopt;
+  const auto edge_list = json::try_value_to<std::vector<double>>(*edges);
+  const auto count_list = json::try_value_to<std::vector<double>>(*counts);
+  if (!edge_list || !count_list || count_list->empty()) return std::nullopt;
+  const bool fits = edge_list->size() == count_list->size() + 1 &&
+                    std::is_sorted(edge_list->begin(), edge_list->end()) &&
+                    *std::min_element(count_list->begin(), count_list->end()) >= 0.0;
+  if (!fits) return std::nullopt;
+  return Histogram{*edge_list, *count_list};
+}
 
 std::string RunSummary::fact(const std::string& key) const {
   const json::value* value = run.if_contains(key);

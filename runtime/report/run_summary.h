@@ -6,8 +6,10 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,8 +50,11 @@ struct RunSummary {
 // Names each run by the last component of its path, and by more of them where two would be called the same.
 void name_runs(std::vector<RunSummary>& runs);
 
-// The numbers and texts of a JSON object with dotted names, in order; lists of scalars joined, and lists that
-// hold objects left out.
+// {"edges": [...], "counts": [...]} where it is one.
+[[nodiscard]] std::optional<Histogram> histogram_in(const boost::json::value& value);
+
+// The numbers and texts of a JSON object with dotted names, in order; lists of scalars joined, long ones told
+// by their length; lists that hold objects and histograms left out.
 struct NamedValue {
   std::string name;
   bool is_number = false;

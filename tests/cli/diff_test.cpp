@@ -88,6 +88,57 @@ TEST_F(Diff, PresenceFindsPermutedLatentsOnAnyNumberOfRanks) {
   EXPECT_EQ(three.at("stages"), found.at("stages"));
 }
 
+// Latents 0..19 are in all stages, 20..39 come with D, 40..49 with F alone, the rest with none.
+TEST_F(Diff, PresenceFollowsLatentsAlongTrajectories) {
+  const auto stage = [&](const std::string& name, int64_t first_new, int64_t end_new) {
+    std::vector<int64_t> from;
+    for (int64_t i = 0; i < 20; ++i) from.push_back(i);
+    for (int64_t i = first_new; i < end_new; ++i) from.push_back(i);
+    for (int64_t i = 0; i < 10; ++i) from.push_back(5000 + i);  // of its own
+    write_dictionary(file(name), from, false);
+  };
+  stage("s", 0, 0);
+  stage("d", 20, 40);
+  stage("m", 0, 0);
+  stage("f", 20, 50);
+  const auto found = result_of(testing::run_orthant(fmt::format(
+      "diff presence --reference={} --stages={},{},{},{} --names=S,D,M,F --trajectories=S:D:F,S:M:F "
+      "--second_seed={} --threshold=0.9 --random=0 --json",
+      file("a"), file("s"), file("d"), file("m"), file("f"), file("permuted"))));
+  EXPECT_EQ(found.at("second_seed").at("share_at_threshold").to_number<double>(), 1.0);
+  const auto& rows = found.at("trajectories").as_array();
+  ASSERT_EQ(rows.size(), 6u);
+  const double shares[] = {20, 40, 50, 20, 20, 50}, gained[] = {0, 20, 10, 0, 0, 30};
+  for (size_t i = 0; i < 6; ++i) {
+    EXPECT_NEAR(rows[i].at("share").to_number<double>(), shares[i] / kLatents, 1e-12) << i;
+    EXPECT_NEAR(rows[i].at("gained").to_number<double>(), gained[i] / kLatents, 1e-12) << i;
+    EXPECT_EQ(rows[i].at("lost").to_number<double>(), 0.0);
+  }
+  const auto& specific = found.at("specific").as_array();
+  ASSERT_EQ(specific.size(), 3u);
+  EXPECT_EQ(specific[0].at("specific").as_int64(), 10);
+  EXPECT_EQ(specific[1].at("specific").as_int64(), 30);
+  EXPECT_EQ(specific[2].at("specific").as_int64(), 10);
+  EXPECT_EQ(specific[2].at("latents").as_array()[0].as_int64(), 40);
+  const auto& f = found.at("stages").as_array()[3].as_object();
+  EXPECT_NEAR(f.at("share_of_second_seed").to_number<double>(), 50.0 / 60.0, 1e-12);
+  EXPECT_NEAR(f.at("shares_at").at("0.5").to_number<double>(), 50.0 / 60.0, 0.17) << "others by chance";
+}
+
+// A random decoder gives what chance gives.
+TEST_F(Diff, PresenceInARandomDictionaryIsThatOfChance) {
+  std::vector<int64_t> from;
+  for (int64_t i = 0; i < kLatents; ++i) from.push_back(9000 + i);
+  write_dictionary(file("random"), from, false);
+  const auto found = result_of(testing::run_orthant(
+      fmt::format("diff presence --reference={} --stages={} --random=0 --json", file("a"), file("random"))));
+  const auto& stage = found.at("stages").as_array()[0].as_object();
+  EXPECT_EQ(stage.at("share_at_threshold").to_number<double>(), 0.0);
+  // The largest of 60 cosines in 40 dimensions spreads by about 0.06; 60 of them.
+  EXPECT_NEAR(stage.at("mean").to_number<double>(), stage.at("chance_largest_cosine").to_number<double>(),
+              5 * 0.06 / std::sqrt(60.0));
+}
+
 TEST_F(Diff, RotationTellsWhichLatentsTurned) {
   const auto found = result_of(testing::run_orthant(
       fmt::format("diff rotation --stages={},{},{} --json", file("a"), file("turned"), file("a"))));
@@ -126,6 +177,13 @@ TEST_F(Diff, RefusesWhatCannotBeCompared) {
                        78, "no latent 60"));
   EXPECT_TRUE(
       testing::refused(testing::run_orthant("diff presence --reference=" + file("a")), 78, "no stage"));
+  const std::string presence = fmt::format("diff presence --reference={0} --stages={0},{0}", file("a"));
+  EXPECT_TRUE(testing::refused(testing::run_orthant(presence + " --names=S"), 78, "1 names", "2 stages"));
+  EXPECT_TRUE(testing::refused(testing::run_orthant(presence + " --names=S,S"), 78, "same name"));
+  EXPECT_TRUE(testing::refused(testing::run_orthant(presence + " --names=S,F --trajectories=S:D:F"), 78,
+                               "'D'", "S, F"));
+  EXPECT_TRUE(
+      testing::refused(testing::run_orthant(presence + " --names=S,F --trajectories=S"), 78, "one stage"));
   EXPECT_TRUE(testing::refused(
       testing::run_orthant(fmt::format("diff rotation --stages={},{}", file("a"), file("short"))), 78,
       "3 latents"));
