@@ -26,17 +26,18 @@ std::vector<int64_t> widths_of(const std::vector<PairedPlace>& places) {
 json::object place_json(const PairedPlace& place, const sae::ActivationDifference& found) {
   json::object told = {{"hook", place.name}};
   if (place.other_name != place.name) told["other_hook"] = place.other_name;
-  const json::object measures = {{"norm", found.norm},
-                                 {"other_norm", found.other_norm},
-                                 {"norm_ratio", found.norm_ratio},
-                                 {"difference_norm", found.difference_norm},
-                                 {"relative_difference", found.relative_difference},
-                                 {"mean_shift", found.mean_shift},
-                                 {"cosine", found.cosine},
-                                 {"correlation", found.correlation},
-                                 {"explained_of_other", found.explained_of_other},
-                                 {"explained_of_first", found.explained_of_first},
-                                 {"histogram", histogram_json(found.cosines)}};
+  const json::object measures = {
+      {"norm", found.norm},
+      {"other_norm", found.other_norm},
+      {"norm_ratio", found.norm_ratio},
+      {"difference_norm", found.difference_norm},
+      {"relative_difference", found.relative_difference},
+      {"mean_shift", found.mean_shift},
+      {"cosine", found.cosine},
+      {"correlation", found.correlation},
+      {"explained_of_other", found.explained_of_other},
+      {"explained_of_first", found.explained_of_first},
+      {"histogram", histogram_json(found.cosines, "cosine of a token's activations")}};
   told.insert(measures.begin(), measures.end());
   return told;
 }

@@ -159,7 +159,8 @@ class KlComparison {
       // One that is 0 stands with the smallest.
       if (!std::isnan(kl)) logs.push_back(kl > 0.0f ? std::log10(kl) : static_cast<float>(kLeastLog));
     }
-    return histogram_json(sae::histogram_of(logs, kLeastLog, kMostLog, own_.bins()));
+    return histogram_json(sae::histogram_of(logs, kLeastLog, kMostLog, own_.bins()),
+                          "log10 of the KL divergence of a token");
   }
 
   [[nodiscard]] json::object result_of(const models::DivergenceTotals& totals,

@@ -7,6 +7,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/value_from.hpp>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <optional>
 
@@ -122,9 +123,22 @@ class MatchJob {
   }
 
   [[nodiscard]] sae::Dictionary load(const char* field, const std::string& path) {
-    sae::Dictionary dictionary = sae::load_dictionary(required_field(field, path), memory_).dictionary;
-    dictionary.encoder_precision = kernels::precision_from_name(own_.precision());
-    return dictionary;
+    sae::DictionaryFile loaded = sae::load_dictionary(required_field(field, path), memory_);
+    loaded.dictionary.encoder_precision = kernels::precision_from_name(own_.precision());
+    for (const char* const name : {"hook_name", "hook"}) {
+      if (const auto found = loaded.metadata.find(name); found != loaded.metadata.end()) {
+        trained_on_[field] = found->second;
+      }
+    }
+    return std::move(loaded.dictionary);
+  }
+
+  // Warns where a dictionary was trained on another hook than that of the rows that it encodes.
+  void check_hook(const char* field, const std::string& hook) const {
+    const auto trained_on = trained_on_.find(field);
+    if (trained_on == trained_on_.end() || trained_on->second == hook) return;
+    call_.log.warning("the dictionary of --{} was trained on {} and encodes {}", field, trained_on->second,
+                      hook);
   }
 
   void open_rows() {
@@ -139,6 +153,8 @@ class MatchJob {
     if (rows_->places.size() != 1)
       refuse("several stores are given", "the reference encodes one", "Give one --store.");
     const int64_t other_width = fields.has_other ? place.other_width : place.width;
+    check_hook("reference", place.name);
+    check_hook("other", fields.has_other ? place.other_name : place.name);
     if (place.width == reference_.d_model && other_width == other_.d_model) return;
     refuse(fmt::format("the dictionaries have d_model {}, the activations {} and {}", reference_.d_model,
                        place.width, other_width),
@@ -195,7 +211,8 @@ class MatchJob {
     result["source"] = rows_->identity;
     result["tokens"] = rows_->offsets.back();
     result["matching_score"] = json::value_from(scores_->score);
-    result["matching_score_histogram"] = histogram_json(sae::histogram_of(scores, 0.0, 1.0, kBins));
+    result["matching_score_histogram"] =
+        histogram_json(sae::histogram_of(scores, 0.0, 1.0, kBins), "matching score");
     result["fired"] = json::value_from(scores_->fired);
     result["assigned_fired"] = json::value_from(scores_->partner);
     result["both_fired"] = json::value_from(scores_->both);
@@ -225,7 +242,8 @@ class MatchJob {
         {"cosine", json::value_from(match_.cosine)},
         {"nearest", json::value_from(match_.nearest)},
         {"mutually_nearest", mutually_nearest},
-        {"cosine_histogram", histogram_json(sae::histogram_of(match_.cosine, 0.0, 1.0, kBins))}};
+        {"cosine_histogram",
+         histogram_json(sae::histogram_of(match_.cosine, 0.0, 1.0, kBins), "cosine of a pair")}};
     if (scores_) add_scores(result);
     if (!chosen_.empty()) result["chosen_latents"] = json::value_from(chosen_);
     if (!random_.empty()) result["random_latents"] = json::value_from(random_);
@@ -238,6 +256,7 @@ class MatchJob {
   Memory memory_;
   sae::Dictionary reference_;
   sae::Dictionary other_;
+  std::map<std::string, std::string> trained_on_;  // hooks of both, by field, where their files say
   sae::DictionaryMatch match_;
   std::vector<int64_t> chosen_;
   std::vector<int64_t> random_;

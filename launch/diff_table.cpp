@@ -52,8 +52,10 @@ size_t characters(const std::string& text) {
 
 }  // namespace
 
-json::object histogram_json(const sae::Histogram& histogram) {
-  return {{"edges", json::value_from(histogram.edges)}, {"counts", json::value_from(histogram.counts)}};
+json::object histogram_json(const sae::Histogram& histogram, const char* of) {
+  return {{"of", of},
+          {"edges", json::value_from(histogram.edges)},
+          {"counts", json::value_from(histogram.counts)}};
 }
 
 json::object cosines_json(std::span<const float> cosines, double threshold, int bins) {
@@ -64,7 +66,7 @@ json::object cosines_json(std::span<const float> cosines, double threshold, int 
           {"mean", sae::mean_of(cosines)},
           {"share_at_threshold", share},
           {"share_stderr", std::sqrt(share * (1.0 - share) / count)},
-          {"histogram", histogram_json(sae::histogram_of(cosines, -1.0, 1.0, bins))}};
+          {"histogram", histogram_json(sae::histogram_of(cosines, -1.0, 1.0, bins), "cosine")}};
 }
 
 std::string columns_table(const json::array& rows) {

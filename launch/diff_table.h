@@ -11,7 +11,8 @@
 
 namespace orthant::launch {
 
-[[nodiscard]] boost::json::object histogram_json(const sae::Histogram& histogram);
+// `of`: what is counted, as an axis of a plot names it.
+[[nodiscard]] boost::json::object histogram_json(const sae::Histogram& histogram, const char* of);
 
 // Number, mean, share at `threshold` or above with its standard error (as of independent draws), and
 // histogram from -1 to 1.

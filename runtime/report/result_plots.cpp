@@ -54,19 +54,28 @@ std::string readable(std::string_view name) {
   return text;
 }
 
+// What a histogram says that it counts; "" where it does not.
+std::string counted_in(const json::value& histogram) {
+  const json::value* const of = histogram.get_object().if_contains("of");
+  return of != nullptr && of->is_string() ? std::string(of->get_string()) : "";
+}
+
 // One plot for each histogram of the result itself, with all runs that have it.
 std::string own_histograms(std::span<const RunSummary> runs) {
   std::map<std::string, std::vector<HistogramSeries>> plots;
+  std::map<std::string, std::string> labels;
   for (size_t i = 0; i < runs.size(); ++i) {
     for (const auto& [key, value] : runs[i].result) {
       if (const auto histogram = histogram_in(value)) {
-        plots[readable(std::string_view(key))].push_back(percents(runs[i].name, i, *histogram));
+        const std::string name = readable(std::string_view(key));
+        plots[name].push_back(percents(runs[i].name, i, *histogram));
+        labels[name] = counted_in(value);
       }
     }
   }
   std::string html;
   for (const auto& [name, series] : plots) {
-    html += histogram_plot({.title = name, .x_label = name, .y_label = "%"}, series);
+    html += histogram_plot({.title = name, .x_label = labels[name], .y_label = "%"}, series);
   }
   return html;
 }
@@ -78,11 +87,14 @@ std::string row_histograms(const RunSummary& run) {
     const json::array* const rows = rows_in(value);
     if (rows == nullptr) continue;
     std::vector<std::pair<std::string, Histogram>> found;
+    std::string label;
     for (size_t i = 0; i < rows->size(); ++i) {
       const json::object& row = (*rows)[i].get_object();
       const json::value* const member = row.if_contains("histogram");
       const auto histogram = member == nullptr ? std::nullopt : histogram_in(*member);
-      if (histogram) found.emplace_back(row_name(row, i), *histogram);
+      if (!histogram) continue;
+      found.emplace_back(row_name(row, i), *histogram);
+      label = counted_in(*member);
     }
     if (found.empty()) continue;
     const size_t shown = std::min(found.size(), kPlotColours);
@@ -92,7 +104,7 @@ std::string row_histograms(const RunSummary& run) {
       series.push_back(percents(name, i, histogram));
     }
     html += histogram_plot({.title = fmt::format("{}: {}", run.name, readable(std::string_view(key))),
-                            .x_label = "cosine",
+                            .x_label = label,
                             .y_label = "%"},
                            series);
   }

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "runtime/comm/self.h"
 #include "runtime/storage/safetensors.h"
@@ -39,7 +40,8 @@ void write_model(const std::string& path, float factor, int64_t layers = 2) {
 }
 
 // Latents of one coordinate each, in the order of `from`.
-void write_dictionary(const std::string& path, const std::vector<int64_t>& from) {
+void write_dictionary(const std::string& path, const std::vector<int64_t>& from,
+                      const std::map<std::string, std::string>& metadata = {}) {
   Memory memory;
   Stream stream;
   sae::Conventions c;
@@ -55,7 +57,7 @@ void write_dictionary(const std::string& path, const std::vector<int64_t>& from)
     d.decoder.view().row(i)[from[static_cast<size_t>(i)]] = 1.0f;
   }
   const auto self = make_self_communicator();
-  sae::write_dictionary_file(d, {}, path, *self, true, stream);
+  sae::write_dictionary_file(d, metadata, path, *self, true, stream);
 }
 
 class DiffModels : public ::testing::Test {
@@ -264,6 +266,20 @@ TEST_F(DiffModels, MatchScoresHowPairsFire) {
   EXPECT_LT(all(apart), 0.99 * all(same));
   EXPECT_GT(all(apart), 0.0);
   expect_same_on_any_ranks(command("--other_model=" + file("b.gguf")));
+}
+
+TEST_F(DiffModels, MatchWarnsOfAHookThatADictionaryWasNotTrainedOn) {
+  write_dictionary(file("one.safetensors"), {0, 1}, {{"hook_name", "blocks.1.hook_resid_post"}});
+  const auto found =
+      testing::run_orthant(fmt::format("diff match --reference={0} --other={0} --text={1} --context=16 "
+                                       "--model={2} --hook=blocks.0.hook_resid_post "
+                                       "--other_hook=blocks.1.hook_resid_post --json",
+                                       file("one.safetensors"), file("text.jsonl"), file("a.gguf")));
+  EXPECT_TRUE(testing::ended(found, 0));
+  EXPECT_NE(found.err.find("--reference was trained on blocks.1.hook_resid_post and encodes "
+                           "blocks.0.hook_resid_post"),
+            std::string::npos);
+  EXPECT_EQ(found.err.find("--other was"), std::string::npos);
 }
 
 TEST_F(DiffModels, MatchGoesOnAfterBeingKilled) {

@@ -19,8 +19,8 @@ RunSummary run_of(const std::string& name, const std::string& result) {
 }
 
 constexpr const char* kLayers = R"({"kl": 0.5, "layers": [
-  {"hook": "blocks.2.hook_resid_post", "cosine": 0.75, "histogram": {"edges": [0, 0.5, 1], "counts": [1, 3]}},
-  {"hook": "blocks.0.hook_resid_post", "cosine": 0.25, "histogram": {"edges": [0, 0.5, 1], "counts": [2, 2]}}]})";
+  {"hook": "blocks.2.hook_resid_post", "cosine": 0.75, "histogram": {"of": "cosine of rows", "edges": [0, 0.5, 1], "counts": [1, 3]}},
+  {"hook": "blocks.0.hook_resid_post", "cosine": 0.25, "histogram": {"of": "cosine of rows", "edges": [0, 0.5, 1], "counts": [2, 2]}}]})";
 
 bool holds(const std::string& html, const std::string& part) {
   return html.find(part) != std::string::npos;
@@ -34,6 +34,7 @@ TEST(ResultPlots, ShowMeasuresOverLayersAndHistogramsOfRows) {
   EXPECT_TRUE(holds(html, "one: layers"));
   EXPECT_TRUE(holds(html, "two: layers"));
   EXPECT_TRUE(holds(html, "blocks.0.hook_resid_post"));
+  EXPECT_TRUE(holds(html, ">cosine of rows<"));
   EXPECT_FALSE(holds(html, "kl over"));
 }
 

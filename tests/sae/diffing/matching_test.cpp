@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "runtime/core/rng.h"
+#include "sae/diffing/nearest_latents.h"
 
 namespace orthant::sae {
 namespace {
@@ -63,6 +65,44 @@ TEST(Matching, RecoversAPermutation) {
   EXPECT_GE(assignment.bound_of_all_pairs, assignment.bound);
   // The ninth largest of 1,300 random cosines is far below those of the pairs.
   EXPECT_LE(assignment.bound_of_all_pairs - assignment.sum, 0.01 * assignment.sum);
+}
+
+TEST(Matching, TellsPlantedExclusiveLatentsFromSharedOnes) {
+  Memory memory;
+  constexpr int64_t kShared = 300, kOwn = 40;
+  const Dictionary a = random_decoder(kShared + kOwn, 1, memory);
+  const std::vector<int64_t> order = shuffled(kShared);
+  Dictionary b = random_decoder(kShared + kOwn, 2, memory);  // the last latents are of its own
+  for (int64_t i = 0; i < kShared; ++i) {
+    std::copy_n(a.decoder.view().row(order[static_cast<size_t>(i)]), kWidth, b.decoder.view().row(i));
+  }
+  const DictionaryMatch found = match_dictionaries(b, a, 16, 1e-6);
+  const double chance = chance_largest_cosine(kWidth, kShared + kOwn);
+  for (int64_t i = 0; i < kShared + kOwn; ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (i < kShared) {
+      EXPECT_EQ(found.assignment.column[at], order[at]);
+      EXPECT_NEAR(found.cosine[at], 1.0f, 1e-5f);
+      EXPECT_TRUE(found.mutually_nearest[at]);
+      continue;
+    }
+    // What is left of a is its own latents: a pair by chance, and nearest to one by chance too. The largest
+    // of 340 cosines in 48 dimensions spreads by about 0.05.
+    EXPECT_TRUE(found.assignment.column[at] < 0 || found.assignment.column[at] >= kShared) << i;
+    EXPECT_LT(found.cosine[at], 0.7f);
+    EXPECT_NEAR(found.nearest_cosine[at], chance, 5 * 0.05);
+  }
+}
+
+TEST(Matching, OfRandomDecodersIsThatOfChance) {
+  Memory memory;
+  const int64_t latents = 500;
+  const Dictionary a = random_decoder(latents, 1, memory), b = random_decoder(latents, 2, memory);
+  const DictionaryMatch found = match_dictionaries(a, b, 16, 1e-6);
+  const double mean =
+      std::accumulate(found.nearest_cosine.begin(), found.nearest_cosine.end(), 0.0) / latents;
+  EXPECT_NEAR(mean, chance_largest_cosine(kWidth, latents), 5 * 0.05 / std::sqrt(500.0));
+  EXPECT_EQ(std::count_if(found.cosine.begin(), found.cosine.end(), [](float c) { return c > 0.7f; }), 0);
 }
 
 TEST(Matching, LatentsOfTheOtherAloneStayWithoutPairWhereColumnsAreFew) {
