@@ -5,6 +5,7 @@
 #include <Eigen/Core>
 #include <Eigen/Eigenvalues>
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -15,6 +16,7 @@ namespace {
 
 using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
+constexpr std::chrono::hours kDecomposition{2};
 constexpr int64_t kPanel = 64;  // coordinates whose rows of the matrix are multiplied together
 
 int64_t panels_of(int64_t width) {
@@ -148,6 +150,8 @@ std::vector<double> Covariances::covariance(const Sums& sums) const {
 std::vector<PrincipalComponents> Covariances::components(int64_t components, World& world) const {
   std::vector<PrincipalComponents> found(places_.size());
   const int size = ranks_->size(), rank = ranks_->rank();
+  // Ranks without a place of their own wait for wide ones.
+  const DeadlineScope patient(*world.control, kDecomposition);
   Stream stream;
   for (size_t first = 0; first < places_.size(); first += static_cast<size_t>(size)) {
     const size_t end = std::min(first + static_cast<size_t>(size), places_.size());
