@@ -9,9 +9,9 @@
 
 #include "launch/config.pb.h"
 #include "launch/diff_source.h"
-#include "launch/diff_table.h"
 #include "launch/refuse.h"
 #include "launch/required_field.h"
+#include "launch/result.h"
 #include "launch/verb.h"
 #include "runtime/job/run_directory.h"
 #include "runtime/storage/row_selection.h"
@@ -182,10 +182,31 @@ ExitCode run_crosscoder(Invocation& invocation) {
   return CrosscoderDiff(invocation).run();
 }
 
+std::string number_text(const json::object& group, const char* name) {
+  const json::value* const value = group.if_contains(name);
+  if (value == nullptr) return "";
+  return value->is_double() ? fmt::format("{:.3f}", value->get_double())
+                            : fmt::format("{}", value->to_number<int64_t>());
+}
+
+// A line for each group; histograms are for plots.
 std::string table_of(const json::value& result) {
   json::object shown = result.as_object();
-  shown.erase("definitions");
-  return table_with_rows(shown, "groups");
+  const json::array groups = shown.at("groups").as_array();
+  for (const char* name : {"definitions", "relative_norm", "groups"}) shown.erase(name);
+  std::string text = plain_table(shown);
+  constexpr auto kLine = "{:<24}{:>9}{:>8}{:>8}{:>8}{:>12}{:>16}{:>11}\n";
+  text += "\n";
+  text += fmt::format(kLine, "group", "latents", "share", "cosine", "fired", "error ratio", "reconstruction",
+                      "confirmed");
+  for (const json::value& row : groups) {
+    const json::object& group = row.as_object();
+    text += fmt::format(kLine, std::string_view(group.at("group").as_string()), number_text(group, "latents"),
+                        number_text(group, "share"), number_text(group, "mean_cosine"),
+                        number_text(group, "fired"), number_text(group, "median_error_ratio"),
+                        number_text(group, "median_reconstruction_ratio"), number_text(group, "confirmed"));
+  }
+  return text;
 }
 
 }  // namespace

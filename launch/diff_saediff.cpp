@@ -11,9 +11,9 @@
 
 #include "launch/config.pb.h"
 #include "launch/diff_source.h"
-#include "launch/diff_table.h"
 #include "launch/refuse.h"
 #include "launch/required_field.h"
+#include "launch/result.h"
 #include "launch/verb.h"
 #include "runtime/comm/world.h"
 #include "runtime/job/run_directory.h"
@@ -149,21 +149,19 @@ ExitCode run_saediff(Invocation& invocation) {
   return SaeDiff(invocation).run();
 }
 
+// A line for each of the top latents; histograms are for plots.
 std::string table_of(const json::value& result) {
   json::object shown = result.as_object();
-  shown.erase("definitions");
   const json::array top = shown.at("top").as_array();
-  shown.erase("top");
-  shown["rows"] = json::array();
-  std::string text = table_with_rows(shown, "rows");
-  if (!top.empty())
-    text += fmt::format("\n{:>8} {:>10} {:>10} {:>10} {:>10}\n", "latent", "density", "share", "beta 1st",
-                        "beta 2nd");
+  for (const char* name : {"definitions", "top", "log10_density", "beta_first", "beta_second"})
+    shown.erase(name);
+  std::string text = plain_table(shown);
+  text +=
+      fmt::format("\n{:>8}{:>11}{:>11}{:>11}{:>11}\n", "latent", "density", "share", "beta 1st", "beta 2nd");
   for (const json::value& row : top) {
     const auto number = [&](const char* name) { return row.at(name).to_number<double>(); };
-    text +=
-        fmt::format("{:>8} {:>10.3g} {:>10.3g} {:>10.3f} {:>10.3f}\n", row.at("latent").to_number<int64_t>(),
-                    number("density"), number("share"), number("beta_first"), number("beta_second"));
+    text += fmt::format("{:>8}{:>11.3g}{:>11.3g}{:>11.3f}{:>11.3f}\n", row.at("latent").to_number<int64_t>(),
+                        number("density"), number("share"), number("beta_first"), number("beta_second"));
   }
   return text;
 }

@@ -144,6 +144,8 @@ TEST_F(PairedStores, CrosscoderTellsWhatIsInOneAndWhatIsInBoth) {
                   number(groups[g], "median_error_ratio"), 1e-4);
     }
   }
+  const Outcome table = run_orthant(fmt::format("diff crosscoder --sae={}", file("run")));
+  EXPECT_NE(table.out.find("exclusive to the second"), std::string::npos) << table.out;
   // Norms and cosines need no activations.
   const json::object norms =
       result_of(run_orthant(fmt::format("diff crosscoder --sae={} --json", file("run"))));
@@ -330,8 +332,8 @@ TEST_F(PairedHarvest, ARealModelAtTwoHooks) {
       fmt::format("--source.store={0}/blocks.1.hook_resid_post,{0}/blocks.2.hook_resid_post", store);
   const std::string sae = folder_.file("sae");
   const Outcome trained = run_orthant(fmt::format(
-      "train {} --sae.preset=crosscoder_batchtopk --sae.latents=256 --sae.k=16 --train.lr=1e-3 "
-      "--train.batch_tokens=256 --train.tokens=25600 --progress=none --log_level=warning --json --out={}",
+      "train {} --sae.preset=crosscoder_batchtopk --sae.latents=128 --sae.k=16 --train.lr=2e-3 "
+      "--train.batch_tokens=256 --train.tokens=12800 --progress=none --log_level=warning --json --out={}",
       pair, sae));
   ASSERT_TRUE(ended(trained, 0));
   EXPECT_GT(number(json::parse(trained.out), "explained_variance"), 0.3);
