@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace orthant::benchmarks {
@@ -42,6 +43,7 @@ struct Result {
   std::string kernel;
   int64_t rows_at_once = 0;
   Timing timing;
+  std::vector<std::pair<std::string, double>> numbers = {};  // what else it measured
 };
 
 // A table on standard output (not with --json), then the first result with all others beside it as one JSON
