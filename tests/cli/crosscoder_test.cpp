@@ -331,10 +331,11 @@ TEST_F(PairedHarvest, ARealModelAtTwoHooks) {
   const std::string pair =
       fmt::format("--source.store={0}/blocks.1.hook_resid_post,{0}/blocks.2.hook_resid_post", store);
   const std::string sae = folder_.file("sae");
-  const Outcome trained = run_orthant(fmt::format(
-      "train {} --sae.preset=crosscoder_batchtopk --sae.latents=128 --sae.k=16 --train.lr=2e-3 "
-      "--train.batch_tokens=256 --train.tokens=12800 --progress=none --log_level=warning --json --out={}",
-      pair, sae));
+  const Outcome trained = run_orthant(
+      fmt::format("train {} --sae.preset=crosscoder_batchtopk --sae.latents=128 --sae.k=16 --train.lr=2e-3 "
+                  "--train.batch_tokens=256 --train.tokens=12800 --threads=1 --progress=none "
+                  "--log_level=warning --json --out={}",
+                  pair, sae));
   ASSERT_TRUE(ended(trained, 0));
   EXPECT_GT(number(json::parse(trained.out), "explained_variance"), 0.3);
   const Outcome diff = run_orthant(fmt::format("diff crosscoder --sae={} {} --json", sae, pair));
