@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "launch/version.h"
+#include "launch/program/version.h"
 #include "runtime/comm/world.h"
 #include "runtime/core/dtype.h"
 #include "runtime/core/error.h"

@@ -24,7 +24,7 @@
 #include "benchmarks/train_flags.h"
 #include "kernels/dense/reduce_parts.h"
 #include "kernels/isa/isa.h"
-#include "launch/version.h"
+#include "launch/program/version.h"
 #include "runtime/comm/device_choice.h"
 #include "runtime/comm/world.h"
 #include "runtime/device/device_rates.h"

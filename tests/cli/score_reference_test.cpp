@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/open_source.h"
+#include "launch/source/open_source.h"
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/comm/self.h"
 #include "runtime/core/rng.h"

@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "launch/config.pb.h"
-#include "launch/train_config.h"
-#include "launch/verb.h"
+#include "launch/train/train_config.h"
+#include "launch/program/verb.h"
 #include "sae/training/step_traffic.h"
 #include "tests/support/program.h"
 #include "tests/support/temp_dir.h"

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "launch/config.pb.h"
-#include "launch/precision_choice.h"
-#include "launch/verb.h"
+#include "launch/program/precision_choice.h"
+#include "launch/program/verb.h"
 #include "runtime/comm/world.h"
 #include "runtime/core/error.h"
 #include "runtime/core/log.h"

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <fstream>
 
-#include "launch/command_line.h"
-#include "launch/precision_choice.h"
-#include "launch/verb.h"
+#include "launch/program/command_line.h"
+#include "launch/program/precision_choice.h"
+#include "launch/program/verb.h"
 #include "runtime/comm/self.h"
 #include "runtime/job/run_directory.h"
 #include "runtime/storage/activation_store.h"

@@ -1,0 +1,103 @@
+#include <boost/json.hpp>
+
+#include "launch/config.pb.h"
+#include "launch/program/required_field.h"
+#include "launch/program/verb.h"
+#include "launch/source/text_file.h"
+#include "models/tasks/pair_scoring.h"
+#include "models/transformer/language_model.h"
+#include "runtime/core/share.h"
+#include "runtime/job/progress.h"
+
+namespace orthant::launch {
+namespace {
+
+// Pairs of a rank between two meetings of the ranks.
+constexpr int64_t kRoundPairs = 32;
+
+std::string text_of(const boost::json::value& pair, const char* field, const std::string& path,
+                    int64_t line) {
+  const boost::json::value* text = pair.is_object() ? pair.as_object().if_contains(field) : nullptr;
+  if (text == nullptr || !text->is_string()) {
+    throw_unusable_line(path, line, std::string("there is no text field ").append(field));
+  }
+  return std::string(text->as_string());
+}
+
+std::vector<models::TokenPair> read_pairs(const std::string& path, const models::Tokenizer& tokenizer,
+                                          Log& log) {
+  std::vector<models::TokenPair> pairs;
+  visit_json_values(path, log, [&](const boost::json::value& value, int64_t line) {
+    const std::string context = text_of(value, "context", path, line);
+    const std::string continuation = text_of(value, "continuation", path, line);
+    try {
+      pairs.push_back(models::encode_pair(tokenizer, context, continuation));
+    } catch (const Error& error) {
+      throw_unusable_line(path, line, error.what());
+    }
+  });
+  return pairs;
+}
+
+boost::json::array scores_of(const models::Weights& weights, std::span<const models::TokenPair> pairs,
+                             Memory& memory, Stream& stream) {
+  boost::json::array scores;
+  for (const auto& score : models::score_pairs(
+           weights, pairs, [](int64_t) {}, memory, stream)) {
+    scores.push_back(boost::json::object{
+        {"log_prob", score.log_prob}, {"greedy", score.greedy}, {"tokens", score.tokens}});
+  }
+  return scores;
+}
+
+ExitCode run(Invocation& invocation) {
+  const auto& config = invocation.own<LmScore>();
+  Memory memory(invocation.device);
+  Stream stream(invocation.device);
+  ControlGroup& control = *invocation.world.control;
+  const auto model =
+      models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
+                                  stream, kernels::precision_from_name(config.precision()));
+  const auto pairs = read_pairs(required_field("pairs", config.pairs()), *model.tokenizer, invocation.log);
+  const auto count = static_cast<int64_t>(pairs.size());
+  Progress progress(progress_style(invocation.common.progress(), control.rank()), "pair");
+  boost::json::array scores;
+  while (static_cast<int64_t>(scores.size()) < count) {
+    const auto first = static_cast<int64_t>(scores.size());
+    const Share mine =
+        share_of(std::min(count - first, kRoundPairs * control.size()), control.size(), control.rank());
+    std::string part;
+    agree(control, "score the pairs", [&] {
+      const auto own =
+          std::span(pairs).subspan(static_cast<size_t>(first + mine.first), static_cast<size_t>(mine.count));
+      part = boost::json::serialize(scores_of(model.weights, own, memory, stream));
+    });
+    for (const std::string& text : control.gather_all(part)) {
+      const boost::json::value parsed = boost::json::parse(text);
+      for (const auto& score : parsed.as_array()) scores.push_back(score);
+    }
+    progress.show({.done = static_cast<int64_t>(scores.size()), .total = count, .text = ""});
+  }
+  return invocation.finish(boost::json::object{{"scores", scores}});
+}
+
+// One line a pair.
+std::string table(const boost::json::value& result) {
+  std::string text;
+  for (const auto& score : result.at("scores").as_array()) text += boost::json::serialize(score) + '\n';
+  return text;
+}
+
+}  // namespace
+
+Verb lm_score_verb() {
+  return {.name = "lm score",
+          .summary = "log-likelihood of continuations",
+          .schema = LmScore::descriptor(),
+          .run_use = RunUse::kOptional,
+          .run = run,
+          .table = table,
+          .runs_on_cuda = true};
+}
+
+}  // namespace orthant::launch
