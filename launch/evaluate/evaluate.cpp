@@ -13,6 +13,7 @@
 #include "launch/program/refuse.h"
 #include "launch/program/result.h"
 #include "launch/program/verb.h"
+#include "launch/source/open_source.h"
 #include "runtime/job/run_directory.h"
 #include "runtime/storage/activation_store.h"
 #include "sae/exchange/load_dictionary.h"
@@ -65,6 +66,9 @@ class Evaluator {
  private:
   void open() {
     const Source& source = job_.own.source();
+    if (source.has_model() || (job_.own.has_model() && wanted_.ce)) {
+      refuse_undetermined_model(job_.invocation.common, job_.invocation.device);
+    }
     sae::DictionaryFile own =
         sae::load_dictionary(job_.own.sae(), job_.memory.host(), job_.grid.dictionary->size(),
                              job_.grid.dictionary->rank(), job_.virtual_shards);

@@ -1,5 +1,7 @@
 #include "launch/source/open_source.h"
 
+#include <fmt/format.h>
+
 #include "models/transformer/live_source.h"
 #include "runtime/core/error.h"
 #include "runtime/storage/stored_source.h"
@@ -14,6 +16,14 @@ int sources_given(const Source& config) {
 
 uint64_t seed_of(const Source& config, uint64_t job_seed) {
   return config.has_seed() ? config.seed() : job_seed;
+}
+
+void refuse_undetermined_model(const Common& common, Device device) {
+  if (!common.deterministic() || device.kind == DeviceKind::kCpu) return;
+  throw Error(ExitCode::kConfig,
+              {.problem = fmt::format("--deterministic cannot run a language model on {}", to_string(device)),
+               .why = "the order of sums in the model's products there is the library's",
+               .suggestion = "Read a store of `orthant harvest`, or use --device=cpu."});
 }
 
 void require_one_source(const Source& config) {

@@ -19,6 +19,10 @@ void require_one_source(const Source& config);
 // The seed of the order of its rows: its own, or the job's where it has none.
 [[nodiscard]] uint64_t seed_of(const Source& config, uint64_t job_seed);
 
+// Throws Error(kConfig) for a deterministic job that would run a language model on a device: the sums in its
+// products there are in the order of a library.
+void refuse_undetermined_model(const Common& common, Device device);
+
 // Rows are kept in `memory`, on the host; a live model runs in `model_memory`, which may be a device's.
 // `precision` is that of a live model's forward; activations that are stored stay as they are. Throws
 // Error(kConfig) unless exactly one of source.store, array, model and synthetic is given.

@@ -39,15 +39,6 @@ void refuse_empty(const Source& config, const ActivationSource& source) {
        .suggestion = "Harvest more text, or loosen source.exclude and source.holdout."});
 }
 
-// The products of a language model on a device are those of its library.
-void refuse_live_model(const Common& common, const Source& config, Device device) {
-  if (!common.deterministic() || !config.has_model() || device.kind == DeviceKind::kCpu) return;
-  throw Error(ExitCode::kConfig,
-              {.problem = fmt::format("--deterministic cannot read a live model on {}", to_string(device)),
-               .why = "the order of sums in the model's products there is the library's",
-               .suggestion = "Train from a store of `orthant harvest`, or use --device=cpu."});
-}
-
 Scalars scalars_of(const sae::StepReport& r, const sae::Conventions& c, double seconds_per_step,
                    double tokens) {
   Scalars scalars = {
@@ -201,7 +192,7 @@ TrainingRun::TrainingRun(Invocation& invocation, ActivationSource* shared)
       schedule_(invocation.common.checkpoint(), invocation.common.stop_before()) {
   const Stopwatch::Scope running(stopwatch_);
   const Train& own = invocation.own<Train>();
-  refuse_live_model(invocation.common, own.source(), invocation.device);
+  if (own.source().has_model()) refuse_undetermined_model(invocation.common, invocation.device);
   agree(*world_.control, "plan its memory", [&] {
     predict_training(invocation.common, own, mesh_, world_.rank(), world_.local_size, shared == nullptr,
                      memory_);
