@@ -67,12 +67,6 @@ void collect_scalars(const json::object& object, const std::string& prefix, std:
   }
 }
 
-std::vector<std::string> scalars_of(const Cells& cells) {
-  std::vector<std::string> names;
-  for (const json::object& cell : cells) collect_scalars(cell, "", names);
-  return names;
-}
-
 std::vector<std::string> point_fields(const Cells& cells) {
   std::vector<std::string> fields;
   for (const json::object& cell : cells) {
@@ -81,6 +75,17 @@ std::vector<std::string> point_fields(const Cells& cells) {
     }
   }
   return fields;
+}
+
+// Of the results, without what they repeat of the point.
+std::vector<std::string> scalars_of(const Cells& cells) {
+  std::vector<std::string> names;
+  for (const json::object& cell : cells) collect_scalars(cell, "", names);
+  const std::vector<std::string> fields = point_fields(cells);
+  std::erase_if(names, [&](const std::string& name) {
+    return std::find(fields.begin(), fields.end(), name) != fields.end();
+  });
+  return names;
 }
 
 bool has_names(const Cells& cells) {

@@ -74,6 +74,15 @@ TEST(SweepRows, CsvQuotesAndHasOneColumnForEveryScalar) {
   EXPECT_THAT(csv, HasSubstr("a,,done,,1,32,ortsae,3.15E1,7E-1,9E-1\n"));
 }
 
+TEST(SweepRows, AResultThatRepeatsAFieldOfThePointHasNoSecondColumn) {
+  const json::array repeated =
+      json::parse(R"([{"key":"a","point":{"threshold":0.5},"state":"done","threshold":0.5,"share":1}])")
+          .as_array();
+  const std::string csv = cells_csv(chosen_cells(repeated, {}, ""));
+  EXPECT_EQ(csv.substr(0, csv.find('\n')), "key,name,state,reason,runs,threshold,share");
+  EXPECT_EQ(table_numbers(chosen_cells(repeated, {}, "")), std::vector<std::string>{"share"});
+}
+
 TEST(SweepRows, JsonLinesHoldOneCellEach) {
   const std::string lines = cells_jsonl(chosen_cells(cells(), {"state=done"}, ""));
   EXPECT_EQ(json::parse(lines.substr(0, lines.find('\n'))).at("key").as_string(), "a");
