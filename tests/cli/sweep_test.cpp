@@ -127,13 +127,14 @@ TEST_F(Sweep, KilledAtTenTimesAndRepeatedItEndsWithTheSameTable) {
   const std::string file = file_of(kGrid);
   ASSERT_TRUE(ended(run(file, "whole"), 0));
   std::minstd_rand random(17);
-  std::uniform_int_distribution<int> milliseconds(30, 900);
+  std::uniform_int_distribution<int> steps(1, 30);  // of this attempt; the grid has 240
   for (int kill = 0; kill < 10; ++kill) {
-    RunningProgram program(testing::orthant_command(command(file, "killed", "--pack=3")));
-    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds(random)));
-    program.send(SIGKILL);
-    (void)program.wait();
+    const Outcome killed =
+        testing::run_command(fmt::format("export ORTHANT_FAULT=train.step:0:{}:kill; ", steps(random)) +
+                             testing::orthant_command(command(file, "killed", "--pack=3")));
+    ASSERT_EQ(killed.signal, SIGKILL) << "kill " << kill << " came too late";
   }
+  EXPECT_FALSE(fs::exists(folder_.file("killed/result.json")));
   ASSERT_TRUE(ended(run(file, "killed", "--pack=3"), 0));
   EXPECT_EQ(table("killed"), table("whole"));
 }
@@ -153,8 +154,15 @@ TEST_F(Sweep, KilledRanksLoseNoCell) {
 TEST_F(Sweep, TwoJobsShareTheCellsAndDoNoneTwice) {
   const std::string file = file_of(kGrid);
   ASSERT_TRUE(ended(run(file, "whole"), 0));
-  RunningProgram first(testing::orthant_command(command(file, "shared", "--pack=2"), "mpirun -n 2"));
-  RunningProgram second(testing::orthant_command(command(file, "shared", "--pack=2"), "mpirun -n 2"));
+  // Every rank rests at its eighth step, so that each job finds the other at work. The limit tells them
+  // apart.
+  const auto job_of = [&](int max_cells) {
+    return "export ORTHANT_FAULT=train.step:*:8:sleep:3; " +
+           testing::orthant_command(
+               command(file, "shared", fmt::format("--pack=2 --max_cells={}", max_cells)), "mpirun -n 2");
+  };
+  RunningProgram first(job_of(101));
+  RunningProgram second(job_of(102));
   EXPECT_TRUE(ended(first.wait(), 0));
   EXPECT_TRUE(ended(second.wait(), 0));
   EXPECT_EQ(table("shared"), table("whole"));
@@ -165,6 +173,13 @@ TEST_F(Sweep, TwoJobsShareTheCellsAndDoNoneTwice) {
     EXPECT_EQ(attempt.at("end").as_string(), "done");
     EXPECT_TRUE(attempt.as_object().contains("start_cell"));
   }
+  std::map<std::string, int> cells_of_job;
+  for (const auto& cell : fs::directory_iterator(folder_.file("shared/cells"))) {
+    const json::value own = json::parse(content_of((cell.path() / "run.json").string()));
+    ++cells_of_job[std::string(own.at("command_line").as_array().back().as_string())];
+  }
+  EXPECT_GE(cells_of_job["--max_cells=101"], 2);
+  EXPECT_GE(cells_of_job["--max_cells=102"], 2);
 }
 
 TEST_F(Sweep, ASignalSavesEveryMemberAndTheNextRunGoesOn) {
