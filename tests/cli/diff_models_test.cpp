@@ -16,6 +16,7 @@
 #include "sae/dictionary/dictionary_file.h"
 #include "tests/support/program.h"
 #include "tests/support/tiny_gguf.h"
+#include "tests/support/zero_dictionary.h"
 
 namespace orthant {
 namespace {
@@ -47,11 +48,7 @@ void write_dictionary(const std::string& path, const std::vector<int64_t>& from,
   sae::Conventions c;
   c.architecture = sae::Architecture::kStandard;
   c.latents = static_cast<int64_t>(from.size());
-  sae::Dictionary d = sae::allocate_dictionary(c, kWidth, {0, c.latents}, memory);
-  d.encoder.zero();
-  d.decoder.zero();
-  d.encoder_bias.zero();
-  d.decoder_bias.zero();
+  sae::Dictionary d = testing::zero_dictionary(c, kWidth, {0, c.latents}, memory);
   for (int64_t i = 0; i < c.latents; ++i) {
     d.encoder.view().row(i)[from[static_cast<size_t>(i)]] = 1.0f;
     d.decoder.view().row(i)[from[static_cast<size_t>(i)]] = 1.0f;

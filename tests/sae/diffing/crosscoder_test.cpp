@@ -13,6 +13,7 @@
 #include "sae/diffing/difference.h"
 #include "tests/support/code_of.h"
 #include "tests/support/matrix_source.h"
+#include "tests/support/zero_dictionary.h"
 
 namespace orthant::sae {
 namespace {
@@ -43,12 +44,8 @@ Dictionary crosscoder(Share slice, Memory& memory, bool scaled = false) {
   c.sources = 2;
   c.subtract_decoder_bias = false;
   c.input_scaling = scaled ? InputScaling::kUnitMeanSquare : InputScaling::kNone;
-  Dictionary d = allocate_dictionary(c, 2 * kWidth, slice, memory);
+  Dictionary d = testing::zero_dictionary(c, 2 * kWidth, slice, memory);
   if (scaled) d.source_scales = {2.0, 0.5};
-  d.encoder.zero();
-  d.decoder.zero();
-  d.encoder_bias.zero();
-  d.decoder_bias.zero();
   for (int64_t i = 0; i < slice.count; ++i) {
     const int64_t latent = slice.first + i;
     const Feature& f = kFeatures[latent];
@@ -145,11 +142,7 @@ TEST(DifferenceLatentsOf, ShareAndScalingToBothSources) {
       c.latents = kLatents;
       c.k = 1;
       c.subtract_decoder_bias = false;
-      Dictionary d = allocate_dictionary(c, kWidth, slice, memory);
-      d.encoder.zero();
-      d.decoder.zero();
-      d.encoder_bias.zero();
-      d.decoder_bias.zero();
+      Dictionary d = testing::zero_dictionary(c, kWidth, slice, memory);
       for (int64_t i = 0; i < slice.count; ++i) {
         const int64_t latent = slice.first + i;
         const float sign = kFeatures[latent].in_b < kFeatures[latent].in_a ? -1.0f : 1.0f;

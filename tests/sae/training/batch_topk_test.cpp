@@ -15,6 +15,7 @@
 #include "runtime/comm/world.h"
 #include "runtime/core/rng.h"
 #include "sae/dictionary/reconstruction.h"
+#include "tests/support/zero_dictionary.h"
 
 namespace orthant::sae {
 namespace {
@@ -37,11 +38,7 @@ Dictionary identity(Share slice, Memory& memory, const NormOf& norm_of) {
     c.sources = 2;
     c.rescale_acts_by_decoder_norm = true;
   }
-  Dictionary d = allocate_dictionary(c, kWidth, slice, memory);
-  d.encoder.zero();
-  d.encoder_bias.zero();
-  d.decoder_bias.zero();
-  d.decoder.zero();
+  Dictionary d = testing::zero_dictionary(c, kWidth, slice, memory);
   for (int64_t i = 0; i < slice.count; ++i) {
     d.encoder.view().row(i)[slice.first + i] = 1.0f;
     if (!norm_of) continue;
