@@ -10,8 +10,7 @@ namespace {
 constexpr int64_t kLabelsAtOnce = int64_t{1} << 16;
 
 bool begins_sequence(const RowLabels& labels, size_t row) {
-  return labels.documents[row] != labels.documents[row - 1] ||
-         labels.positions[row] <= labels.positions[row - 1];
+  return labels.positions[row] <= labels.positions[row - 1];
 }
 
 }  // namespace

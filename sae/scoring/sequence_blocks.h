@@ -11,9 +11,9 @@ namespace orthant::sae {
 
 // Local. Block b is samples [offsets[b], offsets[b + 1]) of kTrain; the first `rows` samples of a source in
 // file order (0: all). A block ends with the sequence in which it reaches `block_rows` samples, and where
-// sample `cut` (0: none), which begins a sequence, comes next. A sequence
-// ends where the document changes or positions do not rise. Throws Error(kConfig) where the source has no
-// tokens.
+// sample `cut` (0: none), which begins a sequence, comes next. A sequence is
+// a row of the language model: it ends where positions do not rise, and may hold several documents. Throws
+// Error(kConfig) where the source has no tokens.
 [[nodiscard]] std::vector<int64_t> sequence_blocks(ActivationSource& source, int64_t rows, int64_t block_rows,
                                                    int64_t cut = 0);
 

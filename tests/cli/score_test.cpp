@@ -141,6 +141,15 @@ TEST_F(Score, IsTheSameOnAnyNumberOfRanksAndRunsTheModelOnce) {
   expect_same("shards", "one");
 }
 
+TEST_F(Score, RunsTheModelOnceOverPackedRowsToo) {
+  const std::string packed = "--pack --block_tokens=30";  // documents end within rows and blocks
+  ASSERT_EQ(testing::run_command(command("one", packed)).code, 0);
+  EXPECT_EQ(read_json(dir_.file("one/result.json")).at("model_passes").to_number<double>(), 1.0);
+  ASSERT_EQ(testing::run_command("mpirun -n 3 " + command("three", packed)).code, 0);
+  EXPECT_EQ(read_json(dir_.file("three/result.json")).at("model_passes").to_number<double>(), 1.0);
+  expect_same("three", "one");
+}
+
 TEST_F(Score, GoesOnAfterBeingKilledOnAnotherNumberOfRanks) {
   ASSERT_EQ(testing::run_command(command("one")).code, 0);
   const std::string every_block = "--checkpoint.every_steps=1";

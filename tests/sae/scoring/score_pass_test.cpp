@@ -273,6 +273,14 @@ TEST(SequenceBlocks, EndWithASequenceAndCoverAllRows) {
   EXPECT_EQ(sequence_blocks(source, 100, 30).back(), 100);
 }
 
+TEST(SequenceBlocks, ARowOfSeveralDocumentsIsOneSequence) {
+  RowLabels labels;
+  labels.token_ids.assign(9, 1);
+  labels.positions = {0, 1, 2, 3, 0, 1, 2, 0, 0};
+  labels.documents = {0, 0, 1, 1, 1, 2, 2, 2, 3};
+  EXPECT_EQ(sequence_offsets(labels), (std::vector<int64_t>{0, 4, 7, 8, 9}));
+}
+
 TEST(SequenceBlocks, RefuseASourceWithoutTokens) {
   TokenSource source(false);
   EXPECT_EQ(testing::code_of([&] { (void)sequence_blocks(source, 0, 10); }), ExitCode::kConfig);
