@@ -103,7 +103,7 @@ class CrosscoderDiff {
   void scale() {
     const auto source = open_pair(call_, own_.source(), "join", file_.dictionary.d_model, memory_);
     scaling_ =
-        sae::crosscoder_scaling(file_.dictionary, *source, measured_split(*source), own_.rows(), shards_);
+        sae::crosscoder_scaling(file_.dictionary, *source, measured_split(*source), own_.rows(), call_.world);
   }
 
   // Latents by their relative norm.

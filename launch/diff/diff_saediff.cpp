@@ -52,7 +52,7 @@ class SaeDiff {
     const auto joined = open_pair(call_, own_.source(), "join", 2 * file_.dictionary.d_model, memory_);
     const auto difference = open_pair(call_, own_.source(), "difference", file_.dictionary.d_model, memory_);
     const Split split = measured_split(*joined);
-    found_ = sae::difference_latents(file_.dictionary, *joined, split, own_.rows(), shards_);
+    found_ = sae::difference_latents(file_.dictionary, *joined, split, own_.rows(), call_.world);
     Grid grid = make_grid(*call_.world.data, {1, call_.world.size()});
     const sae::ReconstructionQuality quality =
         sae::measure_reconstruction(file_.dictionary, *difference, split, found_.rows, grid, 0);

@@ -80,18 +80,20 @@ std::vector<LatentCard> cards_of_scores(const ScoredCodes& codes, const LatentSc
   Stream stream;
   for (size_t i = 0; i < latents.size(); ++i) {
     sae::Firings all = sae::gather_firings(own->of(i), *world.data, stream);
-    if (world.rank() != 0) continue;
-    const auto latent = static_cast<size_t>(latents[i]);
-    for (sae::Firing& firing : all) firing.value *= static_cast<float>(totals.decoder_norm[latent]);
-    const float* const direction = directions.view().row(static_cast<int64_t>(i));
-    cards.push_back({.score = scores.score[latent],
-                     .density = static_cast<double>(all.size()) / static_cast<double>(codes.rows),
-                     .top = sae::contexts_of(latents[i], all, *codes.source, top),
-                     .intervals = sae::interval_contexts(latents[i], all, *codes.source, examples,
-                                                         asked.quantiles(), codes.seed),
-                     .histogram = activation_histogram(all, asked.bins()),
-                     .logits = logits.empty() ? models::DirectionLogits{} : std::move(logits[i]),
-                     .direction = {direction, direction + codes.dictionary->d_model}});
+    agree(*world.control, "read the contexts", [&] {
+      if (world.rank() != 0) return;
+      const auto latent = static_cast<size_t>(latents[i]);
+      for (sae::Firing& firing : all) firing.value *= static_cast<float>(totals.decoder_norm[latent]);
+      const float* const direction = directions.view().row(static_cast<int64_t>(i));
+      cards.push_back({.score = scores.score[latent],
+                       .density = static_cast<double>(all.size()) / static_cast<double>(codes.rows),
+                       .top = sae::contexts_of(latents[i], all, *codes.source, top),
+                       .intervals = sae::interval_contexts(latents[i], all, *codes.source, examples,
+                                                           asked.quantiles(), codes.seed),
+                       .histogram = activation_histogram(all, asked.bins()),
+                       .logits = logits.empty() ? models::DirectionLogits{} : std::move(logits[i]),
+                       .direction = {direction, direction + codes.dictionary->d_model}});
+    });
   }
   return cards;
 }

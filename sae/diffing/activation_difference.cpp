@@ -121,7 +121,9 @@ ActivationDifference ActivationDifferenceSums::difference(size_t place) const {
     mean_products += sum_x[c] * sum_y[c] / rows;
     shift += (sum_y[c] - sum_x[c]) * (sum_y[c] - sum_x[c]);
   }
-  const double variance = s[kSquares] - mean_squares, other_variance = s[kOtherSquares] - other_mean_squares;
+  // Rows that are all alike may round to less than nothing.
+  const double variance = std::max(0.0, s[kSquares] - mean_squares);
+  const double other_variance = std::max(0.0, s[kOtherSquares] - other_mean_squares);
   found.norm = s[kNorm] / rows;
   found.other_norm = s[kOtherNorm] / rows;
   found.difference_norm = s[kDifferenceNorm] / rows;

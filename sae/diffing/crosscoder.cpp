@@ -127,7 +127,8 @@ DecoderSources decoder_sources(const Dictionary& dictionary, Communicator& shard
 }
 
 CrosscoderScaling crosscoder_scaling(const Dictionary& dictionary, ActivationSource& source, Split split,
-                                     int64_t rows, Communicator& shards) {
+                                     int64_t rows, World& world) {
+  Communicator& shards = *world.data;
   refuse_other_sources(dictionary);
   require(source.d_model() == dictionary.d_model, "the source gives what the crosscoder was trained on");
   const int64_t available = source.rows(split);
@@ -139,7 +140,8 @@ CrosscoderScaling crosscoder_scaling(const Dictionary& dictionary, ActivationSou
   LatentScaling scaling(owners.directions.view(), dictionary.slice.first, 4, memory);
   for (int64_t first = 0; first < rows; first += kBlockRows) {
     const int64_t count = std::min(kBlockRows, rows - first);
-    source.read(split, first, targets.input(count), nullptr);
+    agree(*world.control, "read activations",
+          [&] { source.read(split, first, targets.input(count), nullptr); });
     const kernels::CodesView codes = inference.encode(targets.input(count));
     inference.decode(targets.reconstruction(count));
     scaling.add(codes, targets.split(count));

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/comm/communicator.h"
+#include "runtime/comm/world.h"
 #include "runtime/job/activation_source.h"
 #include "sae/dictionary/dictionary.h"
 
@@ -43,6 +43,6 @@ struct CrosscoderScaling {
 // Collective over the shards, each of which reads the first `rows` rows of the split (0: all). `source` gives
 // what the crosscoder was trained on, joined.
 [[nodiscard]] CrosscoderScaling crosscoder_scaling(const Dictionary& dictionary, ActivationSource& source,
-                                                   Split split, int64_t rows, Communicator& shards);
+                                                   Split split, int64_t rows, World& world);
 
 }  // namespace orthant::sae

@@ -60,7 +60,8 @@ double squared_norm(Matrix<const float> rows, int64_t row) {
 }  // namespace
 
 DifferenceLatents difference_latents(const Dictionary& dictionary, ActivationSource& joined, Split split,
-                                     int64_t rows, Communicator& shards) {
+                                     int64_t rows, World& world) {
+  Communicator& shards = *world.data;
   require(joined.d_model() == 2 * dictionary.d_model, "rows of both sources are joined");
   const int64_t available = joined.rows(split);
   if (rows == 0 || rows > available) rows = available;
@@ -72,7 +73,8 @@ DifferenceLatents difference_latents(const Dictionary& dictionary, ActivationSou
   own.rows = rows;
   for (int64_t first = 0; first < rows; first += kBlockRows) {
     const int64_t count = std::min(kBlockRows, rows - first);
-    pair.read(joined, split, first, count, dictionary.input_scale, own);
+    agree(*world.control, "read activations",
+          [&] { pair.read(joined, split, first, count, dictionary.input_scale, own); });
     scaling.add(inference.encode(pair.difference(count)), pair.sources(count));
   }
   const double whole = own.squares_difference * dictionary.input_scale * dictionary.input_scale;

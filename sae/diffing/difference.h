@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/comm/communicator.h"
+#include "runtime/comm/world.h"
 #include "runtime/job/activation_source.h"
 #include "sae/dictionary/dictionary.h"
 
@@ -30,6 +30,6 @@ struct DifferenceLatents {
 // Collective over the shards, each of which reads the first `rows` rows of the split (0: all). `joined` gives
 // rows of A and B side by side, [2 * d_model].
 [[nodiscard]] DifferenceLatents difference_latents(const Dictionary& dictionary, ActivationSource& joined,
-                                                   Split split, int64_t rows, Communicator& shards);
+                                                   Split split, int64_t rows, World& world);
 
 }  // namespace orthant::sae

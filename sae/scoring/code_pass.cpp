@@ -33,8 +33,8 @@ class BlockEncoder {
   }
 
   // Collective over the shards.
-  void encode(int64_t block) {
-    pass_->encoded({block, first_, inference_.encode(x_.view().rows(0, rows_)), &labels_});
+  [[nodiscard]] EncodedBlock encode(int64_t block) {
+    return {block, first_, inference_.encode(x_.view().rows(0, rows_)), &labels_};
   }
 
  private:
@@ -59,7 +59,10 @@ PassEnd run_code_pass(const CodePass& pass, int64_t first, Memory& memory) {
     agree(control, "read activations", [&] {
       if (own < blocks) encoder.read(own);
     });
-    if (own < blocks) encoder.encode(own);
+    const EncodedBlock block = own < blocks ? encoder.encode(own) : EncodedBlock{};
+    agree(control, "keep what was encoded", [&] {
+      if (own < blocks) pass.encoded(block);
+    });
     done = std::min(done + replicas.size(), blocks);
     uint64_t word = pass.stop_wanted() ? kStop : 0;
     if (control.rank() == 0 && pass.save_due(done)) word |= kSave;

@@ -98,7 +98,7 @@ TEST(CrosscoderScalingOf, FindsWhatTheNormsLeaveOut) {
         Memory memory;
         const Dictionary d = crosscoder(latent_slice(kLatents, shards, world.rank(), 0), memory, scaled);
         testing::MatrixSource source(activations(scaled), 2 * kWidth);
-        const CrosscoderScaling found = crosscoder_scaling(d, source, Split::kTrain, 0, *world.data);
+        const CrosscoderScaling found = crosscoder_scaling(d, source, Split::kTrain, 0, world);
         EXPECT_EQ(found.rows, kRows);
         for (size_t i = 0; i < kLatents; ++i) {
           const Feature& f = kFeatures[i];
@@ -124,8 +124,8 @@ TEST(CrosscoderScalingOf, TakesTheFirstRowsAndOneSourceIsRefused) {
   Memory memory;
   Dictionary d = crosscoder({0, kLatents}, memory);
   testing::MatrixSource source(activations(), 2 * kWidth);
-  EXPECT_EQ(crosscoder_scaling(d, source, Split::kTrain, 300, *world.data).rows, 300);
-  EXPECT_EQ(crosscoder_scaling(d, source, Split::kTrain, 100000, *world.data).rows, kRows);
+  EXPECT_EQ(crosscoder_scaling(d, source, Split::kTrain, 300, world).rows, 300);
+  EXPECT_EQ(crosscoder_scaling(d, source, Split::kTrain, 100000, world).rows, kRows);
   d.sources = 1;
   EXPECT_EQ(testing::code_of([&] { (void)decoder_sources(d, *world.data); }), ExitCode::kConfig);
 }
@@ -149,7 +149,7 @@ TEST(DifferenceLatentsOf, ShareAndScalingToBothSources) {
         d.encoder.view().row(i)[latent] = d.decoder.view().row(i)[latent] = sign;
       }
       testing::MatrixSource joined(activations(), 2 * kWidth);
-      const DifferenceLatents found = difference_latents(d, joined, Split::kTrain, 0, *world.data);
+      const DifferenceLatents found = difference_latents(d, joined, Split::kTrain, 0, world);
       EXPECT_EQ(found.firings[0], 0) << "what both have alike is not in the difference";
       double shares = 0.0;
       for (const float share : found.share) shares += share;
