@@ -89,7 +89,8 @@ void add_logits(const char* texts_name, const char* values_name,
   feature[values_name] = values;
 }
 
-json::object feature_json(const ScoredCodes& codes, const LatentCard& card, int64_t sequences) {
+json::object feature_json(const ScoredCodes& codes, const LatentCard& card, int64_t sequences,
+                          int64_t context) {
   json::object feature = {{"feature_index", card.top.latent}};
   add_alignment(card, feature);
   for (const char* const name :
@@ -108,7 +109,7 @@ json::object feature_json(const ScoredCodes& codes, const LatentCard& card, int6
   feature["freq_hist_data_bar_values"] = middles;
   feature["freq_hist_data_bar_heights"] = json::value_from(card.histogram.counts);
   feature["n_prompts_total"] = sequences;
-  feature["n_tokens_in_prompt"] = codes.config->context();
+  feature["n_tokens_in_prompt"] = context;
   feature["dataset"] = codes.config->has_store() ? codes.config->store() : codes.config->text();
   feature["activations"] = activations_json(card, *codes.tokenizer);
   return feature;
@@ -116,6 +117,17 @@ json::object feature_json(const ScoredCodes& codes, const LatentCard& card, int6
 
 int64_t sequences_of(const sae::TokenText& text) {
   return std::count(text.begins.begin(), text.begins.end(), true);
+}
+
+// Tokens of a row of the model: what the text was cut to, or the longest row of a store.
+int64_t context_of(const Score& config, const sae::TokenText& text) {
+  if (!config.has_store()) return config.context();
+  int64_t longest = 0, length = 0;
+  for (const bool begins : text.begins) {
+    length = begins ? 1 : length + 1;
+    longest = std::max(longest, length);
+  }
+  return longest;
 }
 
 }  // namespace
@@ -126,6 +138,8 @@ void write_delphi(const ScoredCodes& codes, const std::string& hook, const std::
   agree(*world.control, "make the latent cache", [&] {
     if (world.rank() == 0) std::filesystem::create_directories(of_hook);
   });
+  // Each file reads all codes, and a rank may have more of them than another.
+  const DeadlineScope slow(*world.control, std::chrono::hours(24));
   agree(*world.control, "write the latent cache", [&] {
     const sae::TokenText text = sae::read_token_text(*codes.source, 0, codes.rows);
     const int64_t latents = codes.dictionary->latents;
@@ -148,8 +162,8 @@ void write_delphi(const ScoredCodes& codes, const std::string& hook, const std::
                                      {"dataset_name", ""},
                                      {"dataset_column", config.text_field()},
                                      {"batch_size", 1},
-                                     {"ctx_len", config.context()},
-                                     {"cache_ctx_len", config.context()},
+                                     {"ctx_len", context_of(config, text)},
+                                     {"cache_ctx_len", context_of(config, text)},
                                      {"n_tokens", codes.rows},
                                      {"n_splits", files}}) +
             "\n");
@@ -160,13 +174,14 @@ void write_neuronpedia(const ScoredCodes& codes, const std::string& hook,
                        const std::vector<LatentCard>& cards, const std::string& folder) {
   std::filesystem::create_directories(folder);
   const Score& config = *codes.config;
-  const int64_t sequences = sequences_of(sae::read_token_text(*codes.source, 0, codes.rows));
+  const sae::TokenText text = sae::read_token_text(*codes.source, 0, codes.rows);
+  const int64_t sequences = sequences_of(text), context = context_of(config, text);
   const json::object common = {
       {"model_id", stem_of(config.model())}, {"layer", layer_of(hook)}, {"sae_set", stem_of(config.sae())}};
   for (size_t first = 0; first < cards.size(); first += kBatchLatents) {
     json::array features;
     for (size_t i = first; i < std::min(first + kBatchLatents, cards.size()); ++i) {
-      features.push_back(feature_json(codes, cards[i], sequences));
+      features.push_back(feature_json(codes, cards[i], sequences, context));
     }
     json::object batch = common;
     batch["features"] = features;
@@ -177,7 +192,7 @@ void write_neuronpedia(const ScoredCodes& codes, const std::string& hook,
   settings["hook_point"] = hook;
   settings["n_features_at_a_time"] = kBatchLatents;
   settings["n_prompts_total"] = sequences;
-  settings["n_tokens_in_prompt"] = config.context();
+  settings["n_tokens_in_prompt"] = context;
   settings["dataset"] = config.has_store() ? config.store() : config.text();
   replace_file(folder + "/run_settings.json", json::serialize(settings) + "\n");
   replace_file(folder + "/skipped_indexes.json",

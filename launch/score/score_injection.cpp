@@ -63,7 +63,8 @@ json::object line_of(const InjectionPlan& plan, size_t place, const sae::Snippet
     largest = std::max(largest, effect.d);
     kinds[sae::name_of(kind)] = {{"cohens_d", effect.d}, {"mean", effect.mean * decoder_norm}};
   }
-  const sae::InjectionClass found = sae::injection_class(largest);
+  const sae::InjectionClass found =
+      plan.tokens[place].empty() ? sae::InjectionClass::kUntested : sae::injection_class(largest);
   ++classes[static_cast<size_t>(found)];
   return {{"latent", plan.latents[place]},
           {"class", sae::name_of(found)},

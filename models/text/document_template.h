@@ -19,8 +19,8 @@ struct OpenThoughtsPrompts {
 };
 
 // Of the template `name`: nothing for "field", the prompts in the JSON object of the file `prompts` for
-// "openthoughts". Throws Error(kConfig) for another name, no file, or and
-// Error(kIo) or Error(kData) for a file that cannot be read or lacks a prompt.
+// "openthoughts". Throws Error(kConfig) for another name and where no file is given, Error(kIo) or
+// Error(kData) for a file that cannot be read or lacks a prompt.
 [[nodiscard]] std::optional<OpenThoughtsPrompts> template_prompts(const std::string& name,
                                                                   const std::string& prompts);
 

@@ -181,7 +181,7 @@ InjectionClass injection_class(double d) {
 
 std::string_view name_of(InjectionClass found) {
   constexpr std::string_view kNames[] = {"token_driven", "partly_token_driven", "weakly_token_driven",
-                                         "context_dependent"};
+                                         "context_dependent", "untested"};
   return kNames[static_cast<size_t>(found)];
 }
 

@@ -57,8 +57,9 @@ inline constexpr int kInjectionKinds = 3;
                                             std::span<const TokenAffinity> tokens, InjectionKind kind,
                                             uint64_t seed, int64_t latent, int64_t index);
 
-enum class InjectionClass { kTokenDriven, kPartly, kWeakly, kContextDependent };
-inline constexpr int kInjectionClasses = 4;
+// kUntested: of a latent without tokens, for which nothing was injected.
+enum class InjectionClass { kTokenDriven, kPartly, kWeakly, kContextDependent, kUntested };
+inline constexpr int kInjectionClasses = 5;
 // d >= 0.8, 0.5, 0.2 (Cohen, 1988), else context-dependent.
 [[nodiscard]] InjectionClass injection_class(double d);
 [[nodiscard]] std::string_view name_of(InjectionClass found);
