@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,9 +47,14 @@ bool is_alive(const Holder& holder, int64_t age_seconds) {
   return holder.boot == boot_id() && process_start(holder.pid) == holder.start;
 }
 
+Holder this_process() {
+  return {.host = host_name(), .pid = getpid(), .boot = boot_id(), .start = process_start(getpid())};
+}
+
 void write_claim(const std::string& path) {
   std::ofstream file(path, std::ios::trunc);
-  file << fmt::format("{} {} {} {}\n", host_name(), getpid(), boot_id(), process_start(getpid()));
+  const Holder own = this_process();
+  file << fmt::format("{} {} {} {}\n", own.host, own.pid, own.boot, own.start);
   file.close();
   if (file) return;
   const int reason = errno;
@@ -58,12 +64,25 @@ void write_claim(const std::string& path) {
                               .suggestion = "Free space, make it writable, or choose another --out."});
 }
 
-// Removes the lock of a dead holder. Of several that try, one moves it away; a lock that was taken anew
-// meanwhile is put back.
-void remove_dead(const std::string& lock, const std::string& aside, const std::optional<Holder>& dead) {
-  if (rename(lock.c_str(), aside.c_str()) != 0) return;
-  if (read_holder(aside) != dead && link(aside.c_str(), lock.c_str()) != 0) return;
-  unlink(aside.c_str());
+// Removes the lock unless its holder lives. One process at a time looks and removes, so that none removes
+// what another has just taken: a lock appears only where there is none, and only its holder or a process
+// that is in here takes it away.
+void remove_if_dead(const std::string& lock, const std::string& claim) {
+  const std::string turn = lock + ".takeover";
+  const int descriptor = ::open(turn.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor < 0) {
+    throw Error(ExitCode::kIo, {.problem = fmt::format("cannot write '{}'", turn),
+                                .why = std::strerror(errno),
+                                .suggestion = "Make its directory writable, or choose another --out."});
+  }
+  if (flock(descriptor, LOCK_EX) == 0) {
+    struct stat state {};
+    const bool is_there = stat(lock.c_str(), &state) == 0;
+    const std::optional<Holder> holder = is_there ? read_holder(lock) : std::nullopt;
+    const bool lives = holder && is_alive(*holder, heartbeat_age(lock, claim));
+    if (is_there && !lives) unlink(lock.c_str());
+  }
+  ::close(descriptor);
 }
 
 }  // namespace
@@ -93,7 +112,7 @@ std::optional<Holder> take(const std::string& directory) {
       removed();
       return holder;
     }
-    remove_dead(path, claim + ".dead", holder);
+    remove_if_dead(path, claim);
   }
   removed();
   return std::nullopt;
@@ -140,7 +159,8 @@ std::unique_ptr<DirectoryLock> DirectoryLock::take_in_turn(const std::string& di
 DirectoryLock::~DirectoryLock() {
   heartbeat_.request_stop();
   heartbeat_.join();
-  unlink(path_.c_str());
+  // A process that stood still for long may have lost it.
+  if (read_holder(path_) == this_process()) unlink(path_.c_str());
 }
 
 void DirectoryLock::beat(const std::stop_token& stop) const {
@@ -148,7 +168,7 @@ void DirectoryLock::beat(const std::stop_token& stop) const {
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);
   while (!stopped.wait_for(lock, stop, kLockHeartbeat, [] { return false; }) && !stop.stop_requested()) {
-    utimensat(AT_FDCWD, path_.c_str(), nullptr, 0);
+    if (read_holder(path_) == this_process()) utimensat(AT_FDCWD, path_.c_str(), nullptr, 0);
   }
 }
 

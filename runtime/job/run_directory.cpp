@@ -143,13 +143,20 @@ std::unique_ptr<RunDirectory> RunDirectory::open(const std::string& path, const 
   return run;
 }
 
-void RunDirectory::claim(const Config& config, const RunFacts& facts, RunAccess access) {
+void RunDirectory::claim(const Config& config, const RunFacts& facts, const RunAccess& access) {
   make_directory(path_);
   if (is_shared_) lock_ = DirectoryLock::take_in_turn(path_);
   if (!is_shared_ && !access.is_held) lock_ = std::make_unique<DirectoryLock>(path_);
-  if (access.fresh) remove_earlier_run(path_);
+  if (access.fresh) {
+    access.prepare();
+    remove_earlier_run(path_);
+  }
   if (fs::exists(file(kRunFile))) run_ = read_json(file(kRunFile)).as_object();
-  if (fs::exists(file(kConfigFile)) && !never_began(run_)) compare_with_stored(config);
+  if (fs::exists(file(kConfigFile)) && !never_began(run_)) {
+    const bool is_same = compare_with_stored(config);
+    access.prepare();
+    take_result(is_same);
+  }
   if (result_ && is_shared_) lock_.reset();
   if (result_) return;
   replace_file(file(kConfigFile), fmt::format("# orthant {} --config={}\n{}", config.schema().verb(),
@@ -179,7 +186,7 @@ void RunDirectory::claim(const Config& config, const RunFacts& facts, RunAccess 
   lock_.reset();
 }
 
-void RunDirectory::compare_with_stored(const Config& config) {
+bool RunDirectory::compare_with_stored(const Config& config) {
   const json::value* verb = run_.if_contains("verb");
   if (verb != nullptr && *verb != json::value(config.schema().verb())) {
     throw Error(ExitCode::kConfig,
@@ -196,14 +203,14 @@ void RunDirectory::compare_with_stored(const Config& config) {
                  .why = differences_text(differences),
                  .suggestion = "Choose another --out, or discard that run with --fresh."});
   }
+  return config.key() == stored.key();
+}
+
+void RunDirectory::take_result(bool is_same) {
   if (!fs::exists(file(kResultFile))) return;
-  const bool same = config.key() == stored.key();
-  if (same) {
-    result_ = read_json(file(kResultFile));
-    result_text_ = read_file(file(kResultFile));
-  } else {
-    remove_path(file(kResultFile));
-  }
+  if (!is_same) return remove_path(file(kResultFile));
+  result_ = read_json(file(kResultFile));
+  result_text_ = read_file(file(kResultFile));
 }
 
 void RunDirectory::change(const std::function<void(json::object& run, json::object& attempt)>& by) {

@@ -39,7 +39,9 @@ struct RunFacts {
 struct RunAccess {
   bool fresh = false;      // removes what an earlier attempt left
   bool is_shared = false;  // jobs work in it at the same time
-  bool is_held = false;    // the caller of rank 0 holds the lock, for longer
+  // Rank 0, under the lock: before what was there is removed (fresh), or once it is known to be of this job.
+  std::function<void()> prepare = [] {};
+  bool is_held = false;  // the caller of rank 0 holds the lock, for longer
 };
 
 class RunDirectory {
@@ -74,8 +76,10 @@ class RunDirectory {
 
  private:
   RunDirectory(std::string path, ControlGroup& group, Log& log);
-  void claim(const Config& config, const RunFacts& facts, RunAccess access);
-  void compare_with_stored(const Config& config);
+  void claim(const Config& config, const RunFacts& facts, const RunAccess& access);
+  // Whether the configuration that is there is this one to the last field. Throws where it is another's.
+  [[nodiscard]] bool compare_with_stored(const Config& config);
+  void take_result(bool is_same);
   void write_run_json() const;
   // Rank 0: changes run.json, as it is by then where jobs share it.
   void change(const std::function<void(boost::json::object& run, boost::json::object& attempt)>& by);

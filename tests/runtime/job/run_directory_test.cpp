@@ -191,6 +191,34 @@ TEST_F(RunDirectoryTest, ALockOfADeadProcessIsTaken) {
   }
 }
 
+TEST_F(RunDirectoryTest, ALostLockIsNotGivenBack) {
+  std::filesystem::create_directory(out_);
+  auto held = DirectoryLock::take_if_free(out_);
+  std::ofstream(out_ + "/lock", std::ios::trunc) << "elsewhere 12 boot 1\n";
+  held.reset();
+  EXPECT_TRUE(std::filesystem::exists(out_ + "/lock"));
+}
+
+TEST_F(RunDirectoryTest, PreparesOnceItIsKnownToBeItsOwn) {
+  int prepared = 0;
+  const auto schema =
+      std::make_shared<const ConfigSchema>("train", *launch::Train::descriptor(), Common::descriptor());
+  const auto open_with = [&](const std::vector<std::string>& flags) {
+    return RunDirectory::open(out_, make_config(schema, parse_arguments(*schema, flags), {}), RunFacts{},
+                              {.prepare = [&] { ++prepared; }}, *world_.control, log_);
+  };
+  {
+    const auto run = open({});
+    run->begin_attempt("step", 0);
+    run->finish({{"x", 1}});
+    run->end(ExitCode::kDone, "finished");
+  }
+  EXPECT_THROW((void)open_with({"--seed=3"}), Error);
+  EXPECT_EQ(prepared, 0);
+  EXPECT_TRUE(open_with({})->result().has_value());
+  EXPECT_EQ(prepared, 1);
+}
+
 TEST_F(RunDirectoryTest, ALockOfAnotherHostLivesByItsHeartbeat) {
   std::filesystem::create_directory(out_);
   std::ofstream(out_ + "/lock") << "elsewhere 12 boot 1\n";
