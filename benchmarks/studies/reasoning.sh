@@ -37,13 +37,14 @@ part_started=$started
 part() {  # says how long the part before took, begins the next
   local now
   now=$(date +%s)
-  [ -z "${part_name:-}" ] || echo "$part_name: $((now - part_started)) s" | tee -a "$out/times.txt" >&2
+  [ -z "${part_name:-}" ] || echo "$part_name: $((now - part_started)) s" | tee -a "$times" >&2
   part_name=$1
   part_started=$now
 }
 orthant() { "$BUILD_DIR/orthant" "$@" --log_level=warning > /dev/null; }
 
-: > "$out/times.txt"
+times=$out/times.txt
+[ ! -s "$times" ] || times=$out/times-again.txt  # of what was left to do
 part "texts"
 python3 benchmarks/studies/reasoning_texts.py "$data" "$out/text" $folds
 

@@ -30,6 +30,12 @@ int64_t attempts_begun(const std::string& out) {
 
 }  // namespace
 
+bool is_of_the_cell(const std::exception& problem, const World& world) {
+  const Failure failure = failure_of(problem);
+  if (failure.code == ExitCode::kPeer) return false;
+  return world.size() == 1 || failure.message.starts_with("rank ");  // as agree() says it
+}
+
 CellJob::CellJob(const SweepCells& cells, const SweepCell& cell, const Invocation& sweep, World& world)
     : cell_(cell),
       log_(world.rank(), log_level_from_name(cell.config.as<Common>().log_level()), false),

@@ -12,6 +12,10 @@
 
 namespace orthant::launch {
 
+// Whether a failure is the cell's, to be recorded while the others go on. Not where the ranks of a group have
+// lost each other: of several, all must have agreed on it.
+[[nodiscard]] bool is_of_the_cell(const std::exception& problem, const World& world);
+
 class CellJob {
  public:
   // The caller holds the lock of the cell's run directory while the job lives. `cell`, `sweep` and `world`

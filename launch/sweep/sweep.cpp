@@ -51,41 +51,46 @@ std::string printed(const Sweep& sweep, bool as_json, const json::object& result
   return cells_table(cells);
 }
 
-// Throws Error(kConfig) where a job works on a cell.
-void refuse_while_others_work(const std::string& out) {
+using CellLocks = std::vector<std::unique_ptr<DirectoryLock>>;
+
+// Takes every cell that there is, so that nobody works on one. Throws Error(kConfig) where a job does.
+void lock_all(const std::string& out, CellLocks& locks) {
   for (const std::string& cell : names_in(out + "/cells")) {
-    const std::string folder = out + "/cells/" + cell;
-    if (!DirectoryLock::take_if_free(folder)) {
-      refuse(fmt::format("'{}' cannot be started over", out), "another job works on its cell " + cell,
-             "Wait for it, or choose another --out.");
-    }
+    locks.push_back(DirectoryLock::take_if_free(out + "/cells/" + cell));
+    if (locks.back()) continue;
+    refuse(fmt::format("the cells of '{}' cannot be taken back", out),
+           fmt::format("another job works on its cell {}", cell), "Wait for it, or choose another --out.");
   }
 }
 
-void forget_failures(const SweepCells& cells, const CellRecords& records) {
+// The result goes first: it is made of the records.
+void forget_failures(const std::string& out, const SweepCells& cells) {
+  remove_path(out + "/result.json");
+  const CellRecords records(out + "/records");
   for (const SweepCell& cell : cells.cells) {
     const std::optional<json::object> record = records.read(cell.key);
     if (record && record->at("state") == json::value("failed")) records.remove(cell.key);
   }
 }
 
-void prepare(const Invocation& invocation, const Sweep& sweep, const SweepCells& cells) {
+std::unique_ptr<RunDirectory> open_sweep(const Invocation& invocation, const Sweep& sweep,
+                                         const SweepCells& cells) {
   const std::string& out = invocation.common.out();
-  agree(*invocation.world.control, "prepare the sweep", [&] {
-    if (invocation.world.rank() != 0) return;
-    if (invocation.common.fresh()) refuse_while_others_work(out);
-    if (!sweep.retry() || invocation.common.fresh()) return;
-    forget_failures(cells, CellRecords(out + "/records"));
-    remove_path(out + "/result.json");
-  });
+  const bool fresh = invocation.common.fresh();
+  CellLocks locks;
+  return open_run(invocation, {.fresh = fresh, .is_shared = true, .prepare = [&] {
+                                 if (!fresh && !sweep.retry()) return;
+                                 lock_all(out, locks);
+                                 if (!fresh) forget_failures(out, cells);
+                               }});
 }
 
 ExitCode finish(Invocation& invocation, const Sweep& sweep, RunDirectory& run, const json::object& result) {
+  if (!run.result()) run.finish(result);
   std::string text;
   agree(*invocation.world.control, "show the cells", [&] {
     if (invocation.world.rank() == 0) text = printed(sweep, invocation.common.json(), result);
   });
-  if (!run.result()) run.finish(result);
   if (invocation.world.rank() == 0) write_output(text);
   return ExitCode::kDone;
 }
@@ -94,8 +99,8 @@ ExitCode run_sweep(Invocation& invocation) {
   const Sweep& sweep = invocation.own<Sweep>();
   const std::string& out = invocation.common.out();
   const SweepCells cells = sweep_cells(invocation.config, out, invocation.device);
-  prepare(invocation, sweep, cells);
-  const auto run = open_run(invocation, {.fresh = invocation.common.fresh(), .is_shared = true});
+  for (const std::string& condition : sweep.where()) (void)parse_condition(condition);
+  const auto run = open_sweep(invocation, sweep, cells);
   if (run->result()) return finish(invocation, sweep, *run, run->result()->as_object());
   enter_run(invocation, *run);
   try {

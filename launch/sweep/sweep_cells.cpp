@@ -63,12 +63,16 @@ int group_size(const Common& sweep, const Common& cell, const Verb& verb) {
 }
 
 SweepCell make_cell(const Base& base, const std::shared_ptr<const ConfigSchema>& schema, GridPoint point,
-                    const std::string& out, Device device) {
+                    const std::string& out, Device device, const std::string& precision) {
   SweepCell cell{.point = std::move(point), .config = Config(schema), .key = {}};
   cell.config.merge_text(base.text, "base");
   for (const auto& [field, value] : cell.point.settings) cell.config.set(field, value);
   cell.config.set("progress", "none");  // the sweep shows its own
   cell.config.resolve();
+  const bool has_precision = schema->find("precision") != nullptr;
+  if (has_precision && !precision.empty() && !cell.config.as<Common>().deterministic()) {
+    cell.config.set_default("precision", precision);
+  }
   settle_precision(cell.config, device);
   cell.key = to_hex(cell.config.key());
   cell.config.set("out", fmt::format("{}/cells/{}", out, cell.key));
@@ -102,7 +106,7 @@ SweepCells sweep_cells(const Config& config, const std::string& out, Device devi
   made.device = base.verb->runs_on_cuda ? device : kCpu;
   const auto schema = schema_of(*base.verb);
   for (GridPoint& point : expand_grid(sweep, *schema)) {
-    made.cells.push_back(make_cell(base, schema, std::move(point), out, made.device));
+    made.cells.push_back(make_cell(base, schema, std::move(point), out, made.device, sweep.precision()));
   }
   refuse_twins(made.cells);
   made.group_size = group_size(config.as<Common>(), made.cells.front().config.as<Common>(), *base.verb);

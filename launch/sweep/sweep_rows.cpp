@@ -27,7 +27,7 @@ constexpr std::array<const char*, 10> kFirstNumbers = {"explained_variance",
                                                        "mean_max_cosine",
                                                        "core.explained_variance",
                                                        "core.l0",
-                                                       "ce.ce_loss_score",
+                                                       "ce_loss_score",
                                                        "perplexity",
                                                        "tokens"};
 constexpr size_t kMostNumbers = 6;
@@ -220,12 +220,15 @@ std::vector<std::string> table_numbers(const Cells& cells) {
       return value != nullptr && value->is_number();
     });
   };
+  const std::vector<std::string> scalars = scalars_of(cells);
+  std::vector<std::string> candidates(kFirstNumbers.begin(), kFirstNumbers.end());
+  std::erase_if(candidates, [&](const std::string& name) {
+    return std::find(scalars.begin(), scalars.end(), name) == scalars.end();
+  });
+  candidates.insert(candidates.end(), scalars.begin(), scalars.end());
   std::vector<std::string> names;
-  for (const char* name : kFirstNumbers) {
-    if (is_there(name)) names.emplace_back(name);
-  }
-  for (const std::string& name : scalars_of(cells)) {
-    if (names.size() >= kMostNumbers) break;
+  for (const std::string& name : candidates) {
+    if (names.size() == kMostNumbers) break;
     if (is_there(name) && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   return names;

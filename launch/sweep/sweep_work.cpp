@@ -125,10 +125,18 @@ class Group {
     is_stopped_ |= stop_requested() || schedule_.stop_due();
     if (is_stopped_) return "stop";
     std::erase_if(open_, [&](const SweepCell* cell) { return records_.has(cell->key); });
+    if (open_.empty()) look_again();
     if (open_.empty()) return "finished";
     std::string text;
     for (const SweepCell* cell : take(open_)) text += cell->key + " ";
     return text;
+  }
+
+  // A job that was told to retry forgets records.
+  void look_again() {
+    for (const SweepCell& cell : cells_.cells) {
+      if (!records_.has(cell.key)) open_.push_back(&cell);
+    }
   }
 
   // The first open cell that nobody works on, and with it those that read the same data.
@@ -174,13 +182,7 @@ class Group {
     const PackReport report{
         .ended = [&](const SweepCell& cell, const json::object& record) { keep(cell, record); },
         .advanced = [&](double share) { progress_.show(share, static_cast<int64_t>(claimed.size())); }};
-    PackEnd end;
-    try {
-      end = train_together(cells_, claimed, sweep_, world_, report);
-    } catch (const std::exception& problem) {
-      if (failure_of(problem).code == ExitCode::kPeer) throw;
-      end.refused_together = claimed;  // their data cannot be read: each says so by itself
-    }
+    const PackEnd end = train_together(cells_, claimed, sweep_, world_, report);
     sweep_.log.info("{} cells on one reading: {} rows read, {} given", claimed.size(), end.rows_read,
                     end.rows_given);
     if (end.is_stopped) return;
@@ -190,18 +192,20 @@ class Group {
   void run_alone(const SweepCell& cell) {
     progress_.show(0.0, 1);
     CellJob job(cells_, cell, sweep_, world_);
+    json::object record;
     try {
       if (job.open()) {
         const ExitCode code = job.run();
         job.end(code);
         if (code == ExitCode::kStopped) return;
       }
-      keep(cell, job.record());
+      record = job.record();
     } catch (const std::exception& problem) {
-      if (failure_of(problem).code == ExitCode::kPeer) throw;
+      if (!is_of_the_cell(problem, world_)) throw;
       job.end(problem);
-      keep(cell, job.record_of(problem));
+      record = job.record_of(problem);
     }
+    keep(cell, record);
   }
 
   void keep(const SweepCell& cell, const json::object& record) {
@@ -277,6 +281,8 @@ ExitCode work_on_cells(Invocation& invocation, const SweepCells& cells, const Ce
                        int pack) {
   refuse_small_world(invocation, cells);
   const ExitCode code = work_in_groups(invocation, cells, records, pack);
+  // Groups end when their cells do: those that are done wait for the others' last ones.
+  const DeadlineScope patient(*invocation.world.control, std::chrono::hours(24));
   const uint64_t stopped = invocation.world.control->bit_or(code == ExitCode::kStopped ? 1 : 0);
   return stopped != 0 ? ExitCode::kStopped : ExitCode::kDone;
 }

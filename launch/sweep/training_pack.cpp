@@ -56,12 +56,18 @@ class Pack {
       : cells_(cells), sweep_(sweep), world_(world), report_(report), memory_(cells.device) {
     const Train first = train_of(*members.front());
     const auto common = members.front()->config.as<Common>();
-    agree(*world.control, "open the activation source", [&] {
-      source_ = open_source(first.source(), common.seed(), world, memory_.host(), memory_.device(), sweep.log,
-                            kernels::precision_from_name(first.precision()));
-      shared_ = std::make_unique<SharedSource>(
-          *source_, shared_rows(members, source_->d_model(), world.local_size), memory_.host());
-    });
+    try {
+      agree(*world.control, "open the activation source", [&] {
+        source_ = open_source(first.source(), common.seed(), world, memory_.host(), memory_.device(),
+                              sweep.log, kernels::precision_from_name(first.precision()));
+        shared_ = std::make_unique<SharedSource>(
+            *source_, shared_rows(members, source_->d_model(), world.local_size), memory_.host());
+      });
+    } catch (const std::exception& problem) {
+      if (!is_of_the_cell(problem, world)) throw;
+      end_.refused_together = members;  // their data cannot be read: each says so by itself
+      return;
+    }
     for (const SweepCell* cell : members) begin(*cell);
     for (const Member& member : members_) tokens_ += member.training->tokens();
   }
@@ -71,6 +77,7 @@ class Pack {
       advance(*member);
       report_.advanced(tokens_ > 0 ? static_cast<double>(tokens_done()) / static_cast<double>(tokens_) : 1.0);
     }
+    if (!shared_) return end_;
     end_.rows_read = shared_->rows_read();
     end_.rows_given = shared_->rows_given();
     return end_;
@@ -80,14 +87,17 @@ class Pack {
   void begin(const SweepCell& cell) {
     Member member{.job = std::make_unique<CellJob>(cells_, cell, sweep_, world_), .training = nullptr};
     try {
-      if (!member.job->open()) return report_.ended(cell, member.job->record());
-      member.training = std::make_unique<TrainingRun>(member.job->invocation(), shared_.get());
-      members_.push_back(std::move(member));
+      if (member.job->open()) {
+        member.training = std::make_unique<TrainingRun>(member.job->invocation(), shared_.get());
+      }
     } catch (const std::exception& problem) {
-      if (failure_of(problem).code == ExitCode::kPeer) throw;
+      if (!is_of_the_cell(problem, world_)) throw;
       member.job->end(problem);
       end_.refused_together.push_back(&cell);
+      return;
     }
+    if (!member.training) return report_.ended(cell, member.job->record());
+    members_.push_back(std::move(member));
   }
 
   // The member with the fewest rows behind it, of those that are still running; null: none is.
@@ -103,24 +113,24 @@ class Pack {
   }
 
   void advance(Member& member) {
+    boost::json::object record;
     try {
       const TrainingState state = member.training->advance();
       if (state == TrainingState::kRunning) return;
-      ended_tokens_ += member.training->tokens();
-      if (state == TrainingState::kStopped) {
-        end_.is_stopped = true;
-        member.job->end(ExitCode::kStopped);
-      } else {
+      end_.is_stopped |= state == TrainingState::kStopped;
+      if (state == TrainingState::kStopped) member.job->end(ExitCode::kStopped);
+      if (state == TrainingState::kFinished) {
         member.job->end(member.training->finish());
-        report_.ended(member.job->cell(), member.job->record());
+        record = member.job->record();
       }
     } catch (const std::exception& problem) {
-      if (failure_of(problem).code == ExitCode::kPeer) throw;
-      ended_tokens_ += member.training->tokens();
+      if (!is_of_the_cell(problem, world_)) throw;
       member.job->end(problem);
-      report_.ended(member.job->cell(), member.job->record_of(problem));
+      record = member.job->record_of(problem);
     }
+    ended_tokens_ += member.training->tokens();
     member.training.reset();
+    if (!record.empty()) report_.ended(member.job->cell(), record);
   }
 
   [[nodiscard]] int64_t tokens_done() const {

@@ -273,6 +273,7 @@ ExitCode TrainingRun::finish() {
   json::object result =
       training_result(*trainer_, *source_, grid_, invocation_.own<Train>().train().holdout_rows());
   result["seconds"] = seconds;
+  result["own_seconds"] = stopwatch_.seconds();
   result["tokens_per_second"] = seconds > 0.0 ? tokens / seconds : 0.0;
   result["sent_bytes_per_step"] = steps > 0.0 ? static_cast<double>(watch_->sent_bytes()) / steps : 0.0;
   result["memory_bytes"] = world_.control->max(memory_.device().allocated_bytes());

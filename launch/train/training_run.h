@@ -34,8 +34,6 @@ class TrainingRun {
   // Rows trained on so far, and in all. Local.
   [[nodiscard]] int64_t tokens_done() const;
   [[nodiscard]] int64_t tokens() const;
-  // Seconds that its own calls took. Local.
-  [[nodiscard]] double seconds() const { return stopwatch_.seconds(); }
 
  private:
   [[nodiscard]] sae::TrainingLoop loop();

@@ -20,6 +20,11 @@ using Points = std::vector<GridPoint>;
               {.problem = std::move(problem), .why = std::move(why), .suggestion = std::move(suggestion)});
 }
 
+[[noreturn]] void refuse_count(double count, int64_t max_cells) {
+  refuse(fmt::format("the grid has {:.0f} cells, more than {}", count, max_cells), "axes multiply",
+         fmt::format("Leave out values, or allow them with --max_cells={:.0f}.", count));
+}
+
 void require_field(const ConfigSchema& schema, const std::string& name) {
   const Field& field = schema.field(name);
   if (!field.is_execution()) return;
@@ -27,7 +32,7 @@ void require_field(const ConfigSchema& schema, const std::string& name) {
          fmt::format("Set it in base {{ {} }}.", schema.verb()));
 }
 
-std::vector<std::string> values_of(const SweepRange& range, const Field& field) {
+std::vector<std::string> values_of(const SweepRange& range, const Field& field, int64_t max_cells) {
   const bool is_log = range.scale() == "log";
   const bool is_positive = range.from() > 0.0 && range.to() > 0.0;
   if (range.count() < 1 || (!is_log && range.has_scale() && range.scale() != "linear") ||
@@ -36,6 +41,7 @@ std::vector<std::string> values_of(const SweepRange& range, const Field& field) 
            "it needs count >= 1, scale linear or log, and for log two positive ends",
            "Write range { from: 1e-4 to: 1e-2 count: 3 scale: \"log\" }.");
   }
+  if (range.count() > max_cells) refuse_count(static_cast<double>(range.count()), max_cells);
   const bool is_whole = field.type() == "int";
   std::vector<std::string> values;
   for (int64_t i = 0; i < range.count(); ++i) {
@@ -48,14 +54,14 @@ std::vector<std::string> values_of(const SweepRange& range, const Field& field) 
   return values;
 }
 
-std::vector<std::string> values_of(const SweepAxis& axis, const ConfigSchema& schema) {
+std::vector<std::string> values_of(const SweepAxis& axis, const ConfigSchema& schema, int64_t max_cells) {
   require_field(schema, axis.field());
   std::vector<std::string> values(axis.values().begin(), axis.values().end());
   if (axis.has_range() && !values.empty()) {
     refuse(fmt::format("axis {} has both values and a range", axis.field()), "one of them gives its values",
            "Leave one out.");
   }
-  if (axis.has_range()) values = values_of(axis.range(), schema.field(axis.field()));
+  if (axis.has_range()) values = values_of(axis.range(), schema.field(axis.field()), max_cells);
   if (values.empty()) {
     refuse(fmt::format("axis {} has no values", axis.field()), "a grid is the product of its axes",
            "Write values: \"...\" or a range.");
@@ -63,20 +69,20 @@ std::vector<std::string> values_of(const SweepAxis& axis, const ConfigSchema& sc
   return values;
 }
 
-Points points_of(const SweepAxis& axis, const ConfigSchema& schema) {
+Points points_of(const SweepAxis& axis, const ConfigSchema& schema, int64_t max_cells) {
   Points points;
-  for (std::string& value : values_of(axis, schema)) {
+  for (std::string& value : values_of(axis, schema, max_cells)) {
     points.push_back({.settings = {{axis.field(), std::move(value)}}});
   }
   return points;
 }
 
-Points points_of(const SweepZip& zip, const ConfigSchema& schema) {
+Points points_of(const SweepZip& zip, const ConfigSchema& schema, int64_t max_cells) {
   if (zip.axis_size() == 0)
     refuse("a zip has no axes", "it sets several fields together", "Write axis {...}.");
-  Points points = points_of(zip.axis(0), schema);
+  Points points = points_of(zip.axis(0), schema, max_cells);
   for (int a = 1; a < zip.axis_size(); ++a) {
-    const std::vector<std::string> values = values_of(zip.axis(a), schema);
+    const std::vector<std::string> values = values_of(zip.axis(a), schema, max_cells);
     if (values.size() != points.size()) {
       refuse(fmt::format("zipped axes have {} and {} values", points.size(), values.size()),
              fmt::format("{} and {} go together one by one", zip.axis(0).field(), zip.axis(a).field()),
@@ -105,13 +111,14 @@ Points points_of(const google::protobuf::RepeatedPtrField<SweepPoint>& named, co
 // Every factor of the product, in the order of the cells.
 std::vector<Points> factors_of(const Sweep& sweep, const ConfigSchema& schema) {
   std::vector<Points> factors;
-  for (const SweepAxis& axis : sweep.axis()) factors.push_back(points_of(axis, schema));
-  for (const SweepZip& zip : sweep.zip()) factors.push_back(points_of(zip, schema));
+  for (const SweepAxis& axis : sweep.axis()) factors.push_back(points_of(axis, schema, sweep.max_cells()));
+  for (const SweepZip& zip : sweep.zip()) factors.push_back(points_of(zip, schema, sweep.max_cells()));
   if (sweep.point_size() > 0) factors.push_back(points_of(sweep.point(), schema));
   return factors;
 }
 
-void require_set_once(const std::vector<Points>& factors) {
+// Returns the fields that are set.
+std::set<std::string> require_set_once(const std::vector<Points>& factors) {
   std::set<std::string> seen;
   for (const Points& points : factors) {
     std::set<std::string> own;
@@ -127,14 +134,13 @@ void require_set_once(const std::vector<Points>& factors) {
     }
     seen.merge(own);
   }
+  return seen;
 }
 
 void require_count(const std::vector<Points>& factors, int64_t max_cells) {
   double count = 1.0;  // a product may leave the range of integers
   for (const Points& points : factors) count *= static_cast<double>(points.size());
-  if (count <= static_cast<double>(max_cells)) return;
-  refuse(fmt::format("the grid has {:.0f} cells, more than {}", count, max_cells), "axes multiply",
-         fmt::format("Leave out values, or allow them with --max_cells={:.0f}.", count));
+  if (count > static_cast<double>(max_cells)) refuse_count(count, max_cells);
 }
 
 bool is_same_value(const std::string& a, const std::string& b) {
@@ -157,9 +163,14 @@ bool matches(const GridPoint& point, const SweepExclude& exclude) {
   return true;
 }
 
-void check_excludes(const Sweep& sweep, const ConfigSchema& schema) {
+void check_excludes(const Sweep& sweep, const ConfigSchema& schema, const std::set<std::string>& set) {
   for (const SweepExclude& exclude : sweep.exclude()) {
-    for (const std::string& field : exclude.field()) require_field(schema, field);
+    for (const std::string& field : exclude.field()) {
+      require_field(schema, field);
+      if (set.contains(field)) continue;
+      refuse(fmt::format("an exclude names {}", field),
+             "no axis and no point sets it, so it leaves nothing out", "Name a field of the grid.");
+    }
     if (exclude.field_size() > 0 && exclude.field_size() == exclude.value_size()) continue;
     refuse(fmt::format("an exclude has {} fields and {} values", exclude.field_size(), exclude.value_size()),
            "each field has its value", "Write exclude { field: \"sae.k\" value: \"64\" }.");
@@ -187,9 +198,9 @@ std::vector<GridPoint> expand_grid(const Sweep& sweep, const ConfigSchema& schem
     refuse("the sweep has no cells", "it names no axis and no point",
            "Write axis { field: ... values: ... }.");
   }
-  require_set_once(factors);
+  const std::set<std::string> set = require_set_once(factors);
   require_count(factors, sweep.max_cells());
-  check_excludes(sweep, schema);
+  check_excludes(sweep, schema, set);
   Points points(1);
   for (const Points& factor : factors) points = product(points, factor);
   std::erase_if(points, [&](const GridPoint& point) {

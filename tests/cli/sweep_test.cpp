@@ -185,7 +185,7 @@ TEST_F(Sweep, TwoJobsShareTheCellsAndDoNoneTwice) {
 TEST_F(Sweep, ASignalSavesEveryMemberAndTheNextRunGoesOn) {
   const std::string file = file_of(kFourCells);
   ASSERT_TRUE(ended(run(file, "whole"), 0));
-  RunningProgram program("export ORTHANT_FAULT=train.step:0:18:sleep:1; " +
+  RunningProgram program("export ORTHANT_FAULT=train.step:0:18:sleep:5; " +
                          testing::orthant_command(command(file, "stopped")));
   ASSERT_TRUE(program.wait_until([&] {
     int64_t checkpoints = 0;
@@ -238,6 +238,47 @@ TEST_F(Sweep, AFailedCellIsRecordedAndTheOthersGoOn) {
   const Outcome again = run(file, "out", "--retry");
   ASSERT_TRUE(ended(again, 0));
   EXPECT_EQ(runs("out")[0], 1) << "a finished cell is not run again";
+}
+
+TEST_F(Sweep, AMemberThatFailsUnderWayLeavesTheOthersAlone) {
+  const std::string file = file_of(kFourCells);
+  ASSERT_TRUE(ended(run(file, "whole"), 0));
+  const std::map<std::string, std::string> whole = table("whole");
+  const Outcome outcome = testing::run_command("export ORTHANT_FAULT=train.step:0:18:throw; " +
+                                               testing::orthant_command(command(file, "out")));
+  ASSERT_TRUE(ended(outcome, 0));
+  const json::object all = result("out");
+  EXPECT_EQ(all.at("done").as_int64(), 3);
+  EXPECT_EQ(all.at("failed").as_int64(), 1);
+  ASSERT_TRUE(ended(run(file, "out", "--retry"), 0));
+  EXPECT_EQ(table("out"), whole) << "the failed cell went on, the others are as they were";
+}
+
+TEST_F(Sweep, ADirectoryOfAnotherJobIsLeftAlone) {
+  const std::string other = folder_.file("trained");
+  ASSERT_TRUE(ended(testing::run_orthant("train --source.synthetic.features=40 --source.synthetic.d_model=16 "
+                                         "--sae.latents=48 --sae.k=4 --train.batch_tokens=64 "
+                                         "--train.tokens=128 --log_level=warning --out=" +
+                                         other),
+                    0));
+  const std::string before = content_of(other + "/result.json");
+  EXPECT_TRUE(testing::refused(run(file_of(kFourCells), "trained", "--retry"), 78, "verb"));
+  EXPECT_EQ(content_of(other + "/result.json"), before);
+  ASSERT_TRUE(ended(run(file_of(kFourCells), "grid"), 0));
+  const std::string grid = content_of(folder_.file("grid/result.json"));
+  EXPECT_TRUE(testing::refused(run(file_of(kGrid), "grid", "--retry"), 78, "another configuration"));
+  EXPECT_EQ(content_of(folder_.file("grid/result.json")), grid);
+}
+
+TEST_F(Sweep, ManyRanksTakeOverTheCellsOfAKilledJobOnce) {
+  const std::string file = file_of(kGrid);
+  ASSERT_TRUE(ended(run(file, "whole"), 0));
+  const Outcome killed = testing::run_command("export ORTHANT_FAULT=train.step:0:30:kill; " +
+                                              testing::orthant_command(command(file, "killed")));
+  ASSERT_EQ(killed.signal, SIGKILL);
+  ASSERT_TRUE(ended(run(file, "killed", "--pack=1", 4), 0));
+  EXPECT_EQ(table("killed"), table("whole"));
+  EXPECT_THAT(runs("killed"), ::testing::Each(2)) << "each was begun by the killed job and once after";
 }
 
 TEST_F(Sweep, AFinishedSweepAnswersQuestions) {

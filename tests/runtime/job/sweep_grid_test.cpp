@@ -101,6 +101,16 @@ TEST(SweepGrid, RefusesWhatIsNoGrid) {
               HasSubstr("excluded"));
 }
 
+TEST(SweepGrid, ARangeIsCountedBeforeItIsWritten) {
+  EXPECT_THAT(refusal(R"(axis { field: "seed" range { from: 0 to: 1 count: 4000000000000000 } })"),
+              HasSubstr("4000000000000000 cells"));
+}
+
+TEST(SweepGrid, AnExcludeOfAFieldThatNothingSetsIsRefused) {
+  EXPECT_THAT(refusal(R"(axis { field: "sae.k" values: "4" } exclude { field: "seed" value: "4" })"),
+              HasSubstr("no axis"));
+}
+
 TEST(SweepGrid, AskBeforeAGridOfAMillionCells) {
   const std::string text = R"(axis { field: "seed" range { from: 1 to: 1000 count: 1000 } }
                               axis { field: "sae.k" range { from: 1 to: 1000 count: 1000 } })";
