@@ -1,17 +1,19 @@
 #include "kernels/ref/kept_inputs.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <limits>
+#include <cstdint>
 #include <numeric>
 
 namespace orthant::kernels::ref {
 
 std::vector<int32_t> kept_inputs(Vector<const float> x, int64_t keep, int64_t group) {
   const auto size = [&](int32_t i) {
-    const double value = x.data[i];
-    // Above infinity, which is not above itself.
-    return std::isnan(value) ? std::pair(1, 0.0) : std::pair(0, std::abs(value));
+    const float value = x.data[i];
+    // NaNs are above infinity, among themselves by their payload.
+    return std::isnan(value) ? std::pair(1, static_cast<double>(std::bit_cast<uint32_t>(value) & 0x7fffffffu))
+                             : std::pair(0, std::abs(static_cast<double>(value)));
   };
   std::vector<int32_t> kept;
   for (int64_t first = 0; first < x.shape[0]; first += group) {

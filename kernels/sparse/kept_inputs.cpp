@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/sparse/magnitude_key.h"
+#include "kernels/pruning/score_bits.h"
 #include "kernels/sparse/sparse_cuda.h"
 #include "kernels/sparse/sparse_rows.h"
 
@@ -17,7 +17,7 @@ void keep_all(Vector<const float> x, KeptInputs into) {
 
 // Larger is kept first: the magnitude, then the lower index.
 int64_t rank_key(float value, int64_t index) {
-  return static_cast<int64_t>(magnitude_key(value)) << 32 | (0x7fffffff - index);
+  return static_cast<int64_t>(score_bits(value, 1.0f)) << 32 | (0x7fffffff - index);
 }
 
 // Groups of any size.

@@ -1,8 +1,9 @@
 // N:M selection for one row of activations: which inputs a skipping product reads.
 //
 // Of every aligned group of `group` inputs the `keep` of largest magnitude stay; ties go to the lowest index;
-// a NaN counts as larger than all numbers. The lists have a fixed size and are in ascending order. The result
-// does not depend on device or instruction set. Thread-safe for distinct outputs.
+// a NaN counts as larger than infinity: what prune_rows (kernels/pruning/prune_rows.h) leaves of a row
+// without centre and gains. The lists have a fixed size and are in ascending order. The result does not
+// depend on device or instruction set. Thread-safe for distinct outputs.
 #pragma once
 
 #include "runtime/device/stream.h"

@@ -139,8 +139,6 @@ void multiply(const SkippingTile& tile) {
   }
 }
 
-constexpr int32_t kNanKey = 0x7f800001;  // what every NaN counts as, as in magnitude_key.h
-
 // Numbers of one register: of wider ones the compiler makes code without vectors.
 #if defined(__AVX512F__)
 constexpr int kRegister = 16;
@@ -161,8 +159,7 @@ ORTHANT_LANES_INLINE void rank_group(const float* x, int32_t* ranks) {
   int32_t key[kGroup];
 #pragma GCC unroll 8
   for (int part = 0; part < kGroup; part += kPart) {
-    const Keys keys = *reinterpret_cast<const Keys*>(x + part) & 0x7fffffff;
-    *reinterpret_cast<Keys*>(key + part) = keys < kNanKey ? keys : kNanKey - Keys{};
+    *reinterpret_cast<Keys*>(key + part) = *reinterpret_cast<const Keys*>(x + part) & 0x7fffffff;
   }
   Keys lane{};
   for (int i = 0; i < kPart; ++i) lane[i] = i;
@@ -172,9 +169,8 @@ ORTHANT_LANES_INLINE void rank_group(const float* x, int32_t* ranks) {
     Keys rank{};
 #pragma GCC unroll 32
     for (int j = 0; j < kGroup; ++j) {
-      // A magnitude that is equal comes before those of higher index.
-      const Keys other = key[j] - (lane > j - part);
-      rank -= other > keys;
+      // An equal magnitude of lower index comes first, too.
+      rank -= key[j] > keys + (lane > j - part);
     }
     *reinterpret_cast<Keys*>(ranks + part) = rank;
   }
@@ -228,15 +224,14 @@ constexpr Fellows<kGroup> kFellows;
 template <int kGroup>
 ORTHANT_LANES_INLINE void rank_lanes(const float* x, int32_t* ranks) {
   const __m512i ones = _mm512_set1_epi32(1);
-  const __m512i bits = _mm512_and_epi32(_mm512_loadu_si512(x), _mm512_set1_epi32(0x7fffffff));
-  const __m512i keys = _mm512_min_epi32(bits, _mm512_set1_epi32(kNanKey));
-  // A magnitude that is equal comes before those of higher index.
+  const __m512i keys = _mm512_and_epi32(_mm512_loadu_si512(x), _mm512_set1_epi32(0x7fffffff));
+  // An equal magnitude of lower index comes first, too.
   const __m512i before = _mm512_add_epi32(keys, ones);
   __m512i rank = _mm512_setzero_si512();
 #pragma GCC unroll 16
   for (int d = 0; d < kGroup - 1; ++d) {
     const __m512i fellow = _mm512_permutex2var_epi32(keys, _mm512_load_si512(kFellows<kGroup>.at[d]), before);
-    rank = _mm512_mask_add_epi32(rank, _mm512_cmpgt_epi32_mask(fellow, keys), rank, ones);
+    rank = _mm512_mask_add_epi32(rank, _mm512_cmpgt_epu32_mask(fellow, keys), rank, ones);
   }
   _mm512_storeu_si512(ranks, rank);
 }
