@@ -15,8 +15,7 @@ void mark_fired(CodesView codes, int64_t first_latent, bool by_selection, Vector
 // smallest[r] = the smallest positive value of row r, of all latents; infinity where there is none.
 void smallest_of_rows(CodesView codes, Vector<float> smallest, Stream& stream);
 
-// sums[i] = the sum of the values of local latent i, f64. `order` of the same codes; on the CPU in the order
-// of rows, on CUDA by lane of a warp and then across it.
+// sums[i] = the sum of the values of local latent i, f64, in the order of rows. `order` of the same codes.
 void latent_value_sums(CodesView codes, LatentOrderView order, Vector<double> sums, Stream& stream);
 
 }  // namespace orthant::kernels

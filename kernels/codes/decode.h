@@ -19,7 +19,7 @@ void decode(CodesView codes, int64_t first_latent, Matrix<const float> decoder, 
             Vector<const float> bias, Matrix<float> out, Stream& stream);
 
 // gradient[r] = scale * (reconstruction[r] - input[r]); squared_error[r] = |input[r] - reconstruction[r]|^2,
-// summed in lanes in f32 (16 on the CPU, the threads of a block on CUDA) and across them in f64. `gradient`
+// summed in 16 lanes in f32 and across them in f64, on every device. `gradient`
 // may be `reconstruction`.
 void reconstruction_error(Matrix<const float> input, Matrix<const float> reconstruction, float scale,
                           Matrix<float> gradient, Vector<double> squared_error, Stream& stream);

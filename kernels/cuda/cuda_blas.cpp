@@ -219,10 +219,10 @@ class BlasPlans {
   [[nodiscard]] std::shared_ptr<const Plan> of(int64_t rows, int64_t columns, int64_t out_stride,
                                                bool aligned) {
     const std::lock_guard lock(mutex_);
+    const auto found = plans_.find({rows, columns, out_stride, aligned});
+    if (found != plans_.end()) return found->second;
     if (plans_.size() >= kMostPlans) plans_.clear();
-    std::shared_ptr<const Plan>& plan = plans_[{rows, columns, out_stride, aligned}];
-    if (!plan) plan = make(rows, columns, out_stride, aligned);
-    return plan;
+    return plans_[{rows, columns, out_stride, aligned}] = make(rows, columns, out_stride, aligned);
   }
 
  private:

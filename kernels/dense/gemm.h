@@ -6,8 +6,8 @@
 // weights are rounded when they are packed and x as its rows are packed (kernels/dense/round_bf16.h),
 // everything else stays the same, so those bits too are equal everywhere; no CPU kernel uses bf16
 // instructions, so there it is no faster. All operands are on one device; on CUDA the bits are the
-// same where the product is asked for in ProductOrder::kDepth, else those of kernels/cuda/cuda_blas.h.
-// Thread-safe for distinct outputs.
+// same where our own product computes it (kernels/dense/dense_product.h), else those of
+// kernels/cuda/cuda_blas.h. Thread-safe for distinct outputs.
 #pragma once
 
 #include <string_view>

@@ -1,6 +1,6 @@
 // Lengths of rows, their distances from a mean row, and rows brought to a standard scale and back. Sums are
-// f64 where nothing else is said: in the order of columns on the CPU, on CUDA by thread and then across the
-// block. Not Collective.
+// f64 where nothing else is said and in the order of columns, with the same bits on every device. Not
+// Collective.
 #pragma once
 
 #include "runtime/device/stream.h"
@@ -14,8 +14,8 @@ void row_norms(Matrix<const float> matrix, Vector<double> norms, Stream& stream,
 // The same rounded to f32.
 void row_norms(Matrix<const float> matrix, Vector<float> norms, Stream& stream, int64_t parts = 1);
 
-// squares[r] = |x[r]|^2, summed in f32 on the CPU; on CUDA the threads' f32 sums are added in f64. `x`
-// [rows, width], `squares` [rows].
+// squares[r] = |x[r]|^2, summed in f32 in lanes, with the same bits on every device. `x` [rows, width],
+// `squares` [rows].
 void squared_norms(Matrix<const float> x, Vector<float> squares, Stream& stream);
 
 // distances[r] = sum over c of (x[r, c] - sums[c] / rows)^2.

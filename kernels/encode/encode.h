@@ -6,8 +6,8 @@
 // set. `input` is already centred and scaled. A NaN among the activations ranks above every number and is
 // emitted as NaN, so that the loss shows it. With screened weights (kernels/screen/screen.h) most products
 // are only bounded; the results have the same bits. On CUDA the selection is as exact, of the products that
-// kernels/cuda/cuda_blas.h gives. Threads: OpenMP's, at most those of the workspace. Nothing is allocated.
-// Not Collective.
+// kernels/dense/dense_product.h gives. Threads: OpenMP's, at most those of the workspace. Nothing is
+// allocated. Not Collective.
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,8 @@
 //
 // OrtSAE (arXiv 2509.22033) equations 3 and 4. Ties go to the lowest candidate. No Gram matrix is stored
 // beyond a tile. Bits do not depend on tiles, threads or the instruction set; on CUDA products have the bits
-// of kernels/cuda/cuda_blas.h. A NaN never wins. All operands are on one device. Thread-safe for distinct
-// outputs. Not Collective.
+// of kernels/dense/dense_product.h. A NaN never wins. All operands are on one device. Thread-safe for
+// distinct outputs. Not Collective.
 #pragma once
 
 #include "kernels/dense/gemm.h"

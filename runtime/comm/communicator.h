@@ -76,7 +76,7 @@ class Communicator {
                      Stream& stream) = 0;
 
   // Local. Whether its operations may run in one stream beside those of other groups of this rank in others,
-  // without waiting for each other. Where not, all of them are put on one stream.
+  // without waiting for each other. Where not, no two groups of a rank are at work at once.
   [[nodiscard]] virtual bool runs_beside_others() const { return true; }
 
   // Local. Returns when all work on `stream` is done. Where a group of GPUs has work on it, the host waits

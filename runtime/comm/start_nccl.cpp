@@ -30,17 +30,18 @@ NcclSeat seat_of(const NcclRank& own) {
   check(*own.api, own.api->get_version(seat.version), "ncclGetVersion");
   seat.gpus = own.api->device_count();
   seat.host = host_name();
+  seat.launches_in_order = launches_in_order_of_calls(seat.version);
   return seat;
 }
 
 std::string text_of(const NcclSeat& seat) {
-  return fmt::format("{} {} {}", seat.version, seat.gpus, seat.host);
+  return fmt::format("{} {} {} {}", seat.version, seat.gpus, seat.host, seat.launches_in_order ? 1 : 0);
 }
 
 NcclSeat seat_from(const std::string& text) {
   std::istringstream words(text);
   NcclSeat seat;
-  words >> seat.version >> seat.gpus >> seat.host;
+  words >> seat.version >> seat.gpus >> seat.host >> seat.launches_in_order;
   return seat;
 }
 
@@ -116,6 +117,15 @@ void require_fitting_seats(std::span<const NcclSeat> seats) {
                    .why = fmt::format("rank 0 on {} sees {}, rank {} on {} sees {}", first.host, first.gpus,
                                       r, seat.host, seat.gpus),
                    .suggestion = "Set CUDA_VISIBLE_DEVICES so that all see as many, or leave hosts out."});
+    }
+    if (seat.launches_in_order != first.launches_in_order) {
+      throw Error(
+          ExitCode::kConfig,
+          {.problem = "ranks have different values of NCCL_LAUNCH_ORDER_IMPLICIT",
+           .why = fmt::format("rank 0 on {} and rank {} on {} would put their operations in different "
+                              "orders",
+                              first.host, r, seat.host),
+           .suggestion = "Give it to all ranks: mpirun -x NCCL_LAUNCH_ORDER_IMPLICIT."});
     }
   }
 }

@@ -29,10 +29,12 @@ struct NcclSeat {
   int version = 0;  // of its NCCL
   int gpus = 0;     // that it sees
   std::string host;
+  bool launches_in_order = true;  // by its version and settings
 };
 
 // Throws Error(kConfig), naming the ranks, where an NCCL is too old or not that of rank 0, or where ranks see
-// different numbers of GPUs. That no two use the same one is the choice of devices' care.
+// different numbers of GPUs or order their launches differently. That no two use the same one is the choice
+// of devices' care.
 void require_fitting_seats(std::span<const NcclSeat> seats);
 
 // Collective. The world of `control` over NCCL: compares the seats and hands the id of rank 0 to all. What

@@ -31,10 +31,7 @@ ORTHANT_HOST_DEVICE T combine(T a, T b) {
 
 // An element type and an operation as arguments of a template: visit(Reduction<T, kOp>{}).
 template <typename T, ReduceOp kOp>
-struct Reduction {
-  using Element = T;
-  static constexpr ReduceOp kOperation = kOp;
-};
+struct Reduction {};
 
 template <ReduceOp kOp, typename Visit>
 void visit_integer_reduction(Dtype dtype, const Visit& visit) {

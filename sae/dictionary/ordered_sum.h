@@ -9,8 +9,8 @@
 // Parts travel by all-to-all and are added where they arrive, so no reducing collective decides the order.
 // Each rank adds its share of the elements of all parts and all-gathers the sums: it computes 1/S of the tree
 // and sends V/S * elements * (S-1)/S + elements * (S-1)/S values. Room is taken at construction, and bounded,
-// because long vectors are summed piece by piece. Sizes that do not fit are bugs of the caller. CPU only; not
-// thread-safe.
+// because long vectors are summed piece by piece. Sizes that do not fit are bugs of the caller. On the
+// device of its memory; not thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -14,6 +14,7 @@
 #include "tests/device/device.h"
 #if ORTHANT_EMULATED_DEVICE
 #include "tests/device/ranks.h"
+#include "tests/emulation/library_products.h"
 #endif
 
 namespace orthant::sae {
@@ -256,6 +257,7 @@ TEST_P(DeterministicOnDevices, HasTheBitsOfOneProcessOfTheCpuAndAsksForNoFloatin
   const OfRank expected = train_on_cpu(alone).front();
   const int ranks = wish.mesh.data * wish.mesh.dictionary;
   testing::DeviceLibraries libraries(ranks);
+  const int64_t products_before = testing::library_products();
   for (const OfRank& found : train_on_devices(wish, libraries)) {
     EXPECT_EQ(found.sha256, expected.sha256);
     for (size_t i = 0; i < kSteps; ++i) {
@@ -266,6 +268,7 @@ TEST_P(DeterministicOnDevices, HasTheBitsOfOneProcessOfTheCpuAndAsksForNoFloatin
     }
   }
   EXPECT_EQ(libraries.floating_sums(), 0);
+  EXPECT_EQ(testing::library_products(), products_before) << "products in the order of the library";
   for (int rank = 0; rank < ranks; ++rank) {
     const std::vector<std::string> calls = libraries.calls(rank);
     EXPECT_EQ(std::count(calls.begin(), calls.end(), "reduce_scatter"), 0);
@@ -274,8 +277,10 @@ TEST_P(DeterministicOnDevices, HasTheBitsOfOneProcessOfTheCpuAndAsksForNoFloatin
 
 // Where the bits are those of one process, the fast order of sums gives others.
 TEST_F(DeterministicOnADevice, IsNotWhatTheFastOrderGives) {
+  const int64_t products_before = testing::library_products();
   const OfRank fast = train_on_devices({"topk", {1, 3}}).front(),
                alone = train_on_cpu({"topk", {1, 1}}).front();
+  EXPECT_GT(testing::library_products(), products_before);
   EXPECT_NE(fast.sha256, alone.sha256);
 }
 

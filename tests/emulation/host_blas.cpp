@@ -1,14 +1,18 @@
 // kernels/cuda/cuda_blas.h for kernels that run on the CPU: plain loops, with the bits of the CPU's product
 // in f32 and bf16.
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 
 #include "kernels/cuda/cuda_blas.h"
 #include "kernels/scalar.h"
 #include "tests/device/emulated_device.h"
+#include "tests/emulation/library_products.h"
 
 namespace orthant::kernels::cuda {
 namespace {
+
+std::atomic<int64_t> products{0};
 
 // The nearest number with ten bits after the leading one, ties away from zero.
 float tf32_of(float value) {
@@ -32,6 +36,7 @@ BlasProduct::BlasProduct(Device, int64_t depth, Precision precision) : depth_(de
 
 void BlasProduct::run(Operand x, Operand w, float* out, int64_t out_stride, Stream&) const {
   const emulation::DeviceWork work;
+  ++products;
   for (int64_t r = 0; r < x.rows; ++r) {
     for (int64_t c = 0; c < w.rows; ++c) {
       float sum = 0.0f;
@@ -44,3 +49,11 @@ void BlasProduct::run(Operand x, Operand w, float* out, int64_t out_stride, Stre
 }
 
 }  // namespace orthant::kernels::cuda
+
+namespace orthant::testing {
+
+int64_t library_products() {
+  return kernels::cuda::products;
+}
+
+}  // namespace orthant::testing

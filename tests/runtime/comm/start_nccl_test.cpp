@@ -41,6 +41,8 @@ TEST(NcclStart, RefusesSeatsThatDoNotFit) {
   EXPECT_NE(refusal_of({{22809, 2, "a"}, {22809, 2, "a"}, {22809, 1, "b"}})
                 .find("rank 0 on a sees 2, rank 2 on b sees 1"),
             std::string::npos);
+  EXPECT_NE(refusal_of({{22809, 2, "a", true}, {22809, 2, "b", false}}).find("NCCL_LAUNCH_ORDER_IMPLICIT"),
+            std::string::npos);
 }
 
 TEST(NcclStart, EveryRankRefusesWhatOneSees) {
