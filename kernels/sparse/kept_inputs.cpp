@@ -41,10 +41,11 @@ void keep_in_groups(Vector<const float> x, int64_t keep, int64_t group, KeptInpu
 
 void kept_inputs(Vector<const float> x, int64_t keep, int64_t group, KeptInputs into, Stream& stream) {
   const int64_t width = x.shape[0];
-  require(group > 0 && keep > 0 && keep <= group, "some of a group are kept, at most all");
+  require(group > 0 && keep >= 0 && keep <= group, "at most all of a group are kept");
   require(width % group == 0, "the width is a multiple of the group");
   require(into.count() == kept_count(width, keep, group) && into.values.shape == into.inputs.shape,
           "the list has room for exactly what is kept");
+  if (keep == 0) return;
   if (x.device.kind == DeviceKind::kCuda) return cuda::kept_inputs(x, keep, group, into, stream);
   if (keep == group) return keep_all(x, into);
   if (sparse_rows().keep_largest(x.data, width, keep, group, into.inputs.data, into.values.data)) return;

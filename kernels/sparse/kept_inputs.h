@@ -22,7 +22,7 @@ struct KeptInputs {
   return width / group * keep;
 }
 
-// `x` [width], a multiple of `group`; 0 < keep <= group; `into` has kept_count(width, keep, group) entries.
+// `x` [width], a multiple of `group`; 0 <= keep <= group; `into` has kept_count(width, keep, group) entries.
 void kept_inputs(Vector<const float> x, int64_t keep, int64_t group, KeptInputs into, Stream& stream);
 
 }  // namespace orthant::kernels

@@ -11,6 +11,7 @@
 
 #include <span>
 
+#include "models/transformer/decode_weights.h"
 #include "models/transformer/hook.h"
 #include "models/transformer/pruning.h"
 #include "models/transformer/run_state.h"
@@ -52,6 +53,9 @@ struct ForwardArgs {
   const ModelPruning* pruning = nullptr;
   PruningState* pruning_state = nullptr;
   const ProjectionInputs* inputs = nullptr;  // with a state for whole batches
+  // Where a forward has one row, its projections come from these weights, f32 or not; the others are as ever.
+  const DecodeWeights* decode_weights = nullptr;
+  DecodeState* decode_state = nullptr;
   // Begins with these rows [tokens, d_model] before block `first_block`, in place of the embedding.
   Matrix<const float> residual = {};
   int64_t first_block = 0;

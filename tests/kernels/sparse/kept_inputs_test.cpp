@@ -30,7 +30,7 @@ TEST(KeptInputs, AreTheLargestOfEveryGroup) {
   for (const int64_t group : {1, 2, 3, 4, 8, 12, 16, 32, 48, 96}) {
     for (const int64_t groups : {0, 1, 2, 3, 5, 9}) {
       NormalMatrix x(1, group * groups, static_cast<uint32_t>(group));
-      for (const int64_t keep : {int64_t{1}, (group + 1) / 2, group}) {
+      for (const int64_t keep : {int64_t{0}, int64_t{1}, (group + 1) / 2, group}) {
         expect_reference({x.values().data(), {group * groups}}, keep, group);
       }
     }
