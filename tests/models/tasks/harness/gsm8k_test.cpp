@@ -44,7 +44,7 @@ TEST(Gsm8k, MarksByBothFilters) {
                                      {"no digits", "#### 7", false, false},
                                      {"1 2 3.", "#### 3", false, true},
                                      {"#### $5", "#### 5", false, true},
-                                     {"a .. b", "#### .", false, true},
+                                     {"a .. b", "#### ..", false, true},
                                      {"- 5 -6", "#### -6", false, true},
                                      {"#### 7", "#### $7,000", false, false},
                                      {"#### 7000", "one\n#### 7,\n#### $7,000.", true, true},
