@@ -113,7 +113,12 @@ std::vector<TaskDocument> gsm8k_documents(const TaskSpec& task, const std::strin
   for (size_t d = 0; d < documents.size(); ++d) {
     std::string& context = documents[d].requests.front().context;
     std::string examples;
-    for (const int64_t shot : shots[d]) examples += gsm8k_example(train[static_cast<size_t>(shot)]);
+    for (const int64_t shot : shots[d]) {
+      const Gsm8kProblem& problem = train[static_cast<size_t>(shot)];
+      const bool is_asked =
+          gsm8k_prompt({}, problem.question) == context && problem.answer == documents[d].answer;
+      if (!is_asked) examples += gsm8k_example(problem);
+    }
     context.insert(0, examples);
   }
   return documents;

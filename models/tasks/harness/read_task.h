@@ -16,10 +16,10 @@ namespace orthant::models {
 // The first `limit` documents (0: all) in file order. Files are JSON lines with the fields of the public data
 // set, or the original ones: of piqa `valid.jsonl` beside `valid-labels.lst`, of wikitext and
 // window_perplexity `test.txt`, of gsm8k `test.jsonl` beside `train.jsonl` (or `gsm8k_train.jsonl`), from
-// which its examples are drawn unless task.shots is 0. window_perplexity is one document, its page the whole
-// text, at any limit.
-// Throws Error(kData) naming file, line and field where one is absent or mistyped or a text is not UTF-8,
-// Error(kConfig) for a negative limit or where there is no document.
+// which its examples are drawn unless task.shots is 0; one that is the question itself is left out.
+// window_perplexity is one document at any limit, its page the whole text. Throws Error(kData) naming file,
+// line and field where one is absent or mistyped or a text is not UTF-8, Error(kConfig) for a negative limit
+// or where there is no document.
 [[nodiscard]] std::vector<TaskDocument> read_task(const TaskSpec& task, const std::string& folder,
                                                   int64_t limit);
 

@@ -16,8 +16,9 @@ namespace orthant::models {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
-using ::testing::Not;
+using ::testing::StartsWith;
 using testing::TempDir;
 
 void write(const std::filesystem::path& path, const std::string& text) {
@@ -134,6 +135,11 @@ TEST(ReadTask, PutsExamplesOfTheTrainSplitBeforeQuestions) {
     EXPECT_EQ(documents[d].requests[0].context, expected + "Question: q\nAnswer:");
     EXPECT_EQ(documents[d].answer, "#### 9");
   }
+  write(folder.path() / "test.jsonl", R"({"question":"t3","answer":"#### 3"})");  // drawn for itself
+  EXPECT_EQ(shots[0], (std::vector<int64_t>{3, 0, 4, 5, 2}));
+  EXPECT_THAT(read("gsm8k", folder)[0].requests[0].context,
+              AllOf(StartsWith("Question: t0\n"), EndsWith("#### 2\n\nQuestion: t3\nAnswer:")));
+  write(folder.path() / "test.jsonl", question);
   TaskSpec bare = find_task("gsm8k");
   bare.shots = 0;
   EXPECT_EQ(read_task(bare, folder.path().string(), 1)[0].requests[0].context, "Question: q\nAnswer:");
