@@ -38,7 +38,10 @@ rows = {
 }
 
 def load_dataset(path, name, split):
-    return [dict(rows[path, name], id=number) for number in range(6)]
+    row = dict(rows[path, name])
+    if (path, split) == ("openai/gsm8k", "train"):
+        row["question"] = "t"
+    return [dict(row, id=number) for number in range(6)]
 )";
 
 Outcome fetch(const TempDir& folder, const std::string& module, const std::string& arguments) {
@@ -67,7 +70,7 @@ TEST(FetchTasks, WritesWhatEveryTaskReads) {
   EXPECT_EQ(first("window_perplexity").page.substr(0, 18), " = A = \n\n\n = A = \n");
   EXPECT_EQ(first("lambada_standard").requests[0].continuation, " é\u2028c");
   EXPECT_EQ(first("hellaswag").gold, 1);
-  EXPECT_EQ(first("gsm8k").requests[0].context.substr(0, 36), "Question: q\nAnswer: #### 1\n\nQuestion");
+  EXPECT_EQ(first("gsm8k").requests[0].context.substr(0, 36), "Question: t\nAnswer: #### 1\n\nQuestion");
 }
 
 TEST(FetchTasks, LeavesFilesThatAreThere) {
