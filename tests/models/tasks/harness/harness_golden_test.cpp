@@ -1,7 +1,8 @@
-// The token ids of PIQA's requests, against those of lm-evaluation-harness itself on the same files.
+// PIQA's requests and metrics, against those of lm-evaluation-harness itself on the same files.
 #include <gtest/gtest.h>
 
 #include "models/tasks/harness/read_task.h"
+#include "models/tasks/harness/task_metrics.h"
 #include "models/tasks/pair_scoring.h"
 #include "runtime/core/hash.h"
 #include "tests/support/golden_model.h"
@@ -40,6 +41,28 @@ TEST(HarnessGolden, PiqaHasTheTokensOfTheHarness) {
       EXPECT_EQ(static_cast<int64_t>(pair.continuation.size()), continuation[c]);
     }
   }
+}
+
+TEST(HarnessGolden, PiqaHasTheMetricsOfTheHarness) {
+  ORTHANT_NEEDS_SHARED("golden/smollm2_135m/piqa.json");
+  ORTHANT_NEEDS_SHARED("data/piqa/valid.jsonl");
+  const boost::json::value expected = testing::golden("piqa.json");
+  const auto documents = read_task(find_task("piqa"), (testing::shared_folder() / "data").string(), 100);
+  std::vector<std::vector<RequestScore>> scores;
+  std::vector<double> acc, acc_norm;
+  for (const boost::json::value& item : expected.at("items").as_array()) {
+    auto& choices = scores.emplace_back();
+    for (const double log_prob : testing::list_of<double>(item.at("sum_logprob"))) {
+      choices.push_back({.log_prob = log_prob, .tokens = 1});
+    }
+    acc.push_back(item.at("acc").to_number<double>());
+    acc_norm.push_back(item.at("acc_norm").to_number<double>());
+  }
+  const auto metrics = task_metrics(find_task("piqa"), documents, scores);
+  EXPECT_EQ(metrics[0].documents, acc);
+  EXPECT_EQ(metrics[1].documents, acc_norm);
+  EXPECT_DOUBLE_EQ(metrics[0].value, expected.at("acc").as_double());
+  EXPECT_DOUBLE_EQ(metrics[1].value, expected.at("acc_norm").as_double());
 }
 
 }  // namespace
