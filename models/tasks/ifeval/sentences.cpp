@@ -176,6 +176,7 @@ size_t closers_of(std::string_view sentence) {
 }  // namespace
 
 int64_t count_sentences(std::string_view text) {
+  if (is_blank(text)) return 0;
   const std::vector<Range> ranges = ranges_of(text);
   int64_t sentences = 0;
   size_t moved = 0;  // bytes at the front that went to the sentence before
