@@ -27,6 +27,7 @@ enum class Purpose : uint32_t {
   kTest = 13,
   kEncoderMomentRounding = 14,
   kDecoderMomentRounding = 15,
+  kPairedBootstrap = 16,
 };
 
 // Four 32-bit words from a 128-bit counter and a 64-bit key.
