@@ -41,6 +41,7 @@ std::string_view first_character(std::string_view text) {
   return text.substr(0, next_character(text).bytes);
 }
 
+// Where white space, or what is none, ends that begins at `at`.
 size_t skip(std::string_view text, size_t at, bool spaces) {
   while (at < text.size()) {
     const Utf8Step step = next_character(text.substr(at));
@@ -130,8 +131,7 @@ bool find_what_follows(std::string_view text, Candidate& candidate) {
 
 std::vector<Candidate> candidates_of(std::string_view text) {
   std::vector<Candidate> candidates;
-  Range last_word;  // before the last mark
-  bool any = false;
+  Range last_word;  // the one before the last candidate
   for (size_t at = text.find_first_of(kSentenceEnds); at != std::string_view::npos;
        at = text.find_first_of(kSentenceEnds, at + 1)) {
     Candidate candidate{.mark = at};
@@ -139,10 +139,10 @@ std::vector<Candidate> candidates_of(std::string_view text) {
     const size_t space = text.substr(last_word.end, at - last_word.end).find_last_of(" \t\n\r\v\f");
     const bool is_same_word = space == std::string_view::npos || space == 0;
     candidate.word = is_same_word ? last_word.begin : last_word.end + space + 1;
-    if (any && candidate.word < last_word.end) candidates.pop_back();  // the word's last mark decides
+    // Of several marks of a word the last decides.
+    if (!candidates.empty() && candidate.word < last_word.end) candidates.pop_back();
     candidates.push_back(candidate);
     last_word = {candidate.word, at};
-    any = true;
   }
   return candidates;
 }
