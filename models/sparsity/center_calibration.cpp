@@ -1,26 +1,25 @@
 #include "models/sparsity/center_calibration.h"
 
 #include <algorithm>
+#include <numeric>
 
-#include "models/tasks/token_scores.h"
 #include "runtime/device/pinned_buffer.h"
 
 namespace orthant::models {
 namespace {
 
-constexpr Projection kReaders[] = {Projection::kQuery, Projection::kOutput, Projection::kGate,
-                                   Projection::kDown};
-
-// Sums over crops of the mean over tokens of the medians of what projections read.
-class MedianSums {
+// Sums what projections read, crop by crop.
+class MedianMeter {
  public:
-  MedianSums(const ModelConfig& config, int64_t tokens, Memory& memory, Stream& stream)
+  MedianMeter(const ModelConfig& config, int64_t tokens, Memory& memory, Stream& stream)
       : stream_(stream),
-        sums_(static_cast<size_t>(config.layers)),
+        layers_(static_cast<size_t>(config.layers)),
         kept_(memory, "calibration",
               {tokens, std::max({config.d_model, config.heads * config.head_dim, config.d_mlp})}),
         centers_(memory, "calibration", {tokens}) {}
 
+  void begin() { crop_ = CropMedians(layers_); }
+  // Projections after `projection` that read the same input get the same mean.
   void add(int64_t layer, Projection projection, Matrix<const float> x) {
     const int64_t tokens = x.shape[0];
     kernels::prune_rows(
@@ -28,41 +27,32 @@ class MedianSums {
         {.kept = {kept_.data(), x.shape, x.device}, .centers = centers_.view().rows(0, tokens)}, stream_);
     std::vector<float> medians(static_cast<size_t>(tokens));
     copy_in_order(medians.data(), centers_.data(), tokens * static_cast<int64_t>(sizeof(float)), stream_);
-    double sum = 0.0;
-    for (const float median : medians) sum += median;
-    sums_[static_cast<size_t>(layer)][static_cast<size_t>(projection)] += sum / static_cast<double>(tokens);
+    const double mean = std::accumulate(medians.begin(), medians.end(), 0.0) / static_cast<double>(tokens);
+    for (int reader = static_cast<int>(projection); reader <= static_cast<int>(last_reader(projection));
+         ++reader)
+      crop_[static_cast<size_t>(layer)][static_cast<size_t>(reader)] = mean;
   }
-
-  [[nodiscard]] CalibratedCenters means(int64_t crops) const {
-    CalibratedCenters centers;
-    for (const auto& layer : sums_) {
-      auto& of_layer = centers.emplace_back();
-      Projection reader = Projection::kQuery;
-      for (int p = 0; p < kProjections; ++p) {
-        if (std::find(std::begin(kReaders), std::end(kReaders), static_cast<Projection>(p)) !=
-            std::end(kReaders))
-          reader = static_cast<Projection>(p);
-        of_layer[static_cast<size_t>(p)] =
-            static_cast<float>(layer[static_cast<size_t>(reader)] / static_cast<double>(crops));
-      }
-    }
-    return centers;
-  }
+  [[nodiscard]] const CropMedians& crop() const { return crop_; }
 
  private:
+  static Projection last_reader(Projection first) {
+    if (first == Projection::kQuery) return Projection::kValue;
+    return first == Projection::kGate ? Projection::kUp : first;
+  }
   Stream& stream_;
-  std::vector<std::array<double, kProjections>> sums_;
+  size_t layers_;
+  CropMedians crop_;
   Tensor<float, 2> kept_;
   Tensor<float, 1> centers_;
 };
 
 }  // namespace
 
-CalibratedCenters calibrate_centers(const Weights& weights, const ModelFile& file, PruningRecipe recipe,
-                                    std::span<const std::span<const int32_t>> crops,
-                                    const std::function<void(int64_t)>& progress, Memory& memory,
-                                    Stream& stream) {
-  require(!crops.empty(), "centres are measured on crops");
+std::vector<CropMedians> crop_medians(const Weights& weights, const ModelFile& file, PruningRecipe recipe,
+                                      std::span<const std::span<const int32_t>> crops, Memory& memory,
+                                      Stream& stream) {
+  std::vector<CropMedians> medians;
+  if (crops.empty()) return medians;
   recipe.method.transform.center = Transform::Center::kMedian;
   const ModelPruning pruning = build_pruning(recipe, file, {}, memory, stream);
   int64_t longest = 0;
@@ -70,24 +60,37 @@ CalibratedCenters calibrate_centers(const Weights& weights, const ModelFile& fil
   const RunLimits limits{.tokens = longest, .sequences = 1, .positions = longest};
   RunState state(memory, weights, limits);
   PruningState pruning_state(memory, weights.config, limits, true, pruning.rank());
-  MedianSums sums(weights.config, longest, memory, stream);
+  MedianMeter meter(weights.config, longest, memory, stream);
   const ProjectionInputs inputs = [&](int64_t layer, Projection projection, Matrix<const float> x) {
-    sums.add(layer, projection, x);
+    meter.add(layer, projection, x);
   };
-  int64_t done = 0;
   for (const auto& crop : crops) {
     const int64_t offsets[] = {0, static_cast<int64_t>(crop.size())};
     const int64_t last_row = offsets[1] - 1;
+    meter.begin();
     (void)forward(weights,
-                  {.batch = {crop, offsets},
+                  {.batch = {.token_ids = crop, .offsets = offsets},
                    .logit_rows = {&last_row, 1},
                    .pruning = &pruning,
                    .pruning_state = &pruning_state,
                    .inputs = &inputs},
                   state, stream);
-    progress(++done);
+    medians.push_back(meter.crop());
   }
-  return sums.means(done);
+  return medians;
+}
+
+CalibratedCenters mean_centers(std::span<const CropMedians> crops) {
+  require(!crops.empty(), "centres are means over crops");
+  CalibratedCenters centers(crops[0].size());
+  for (size_t layer = 0; layer < centers.size(); ++layer) {
+    for (size_t p = 0; p < kProjections; ++p) {
+      double sum = 0.0;
+      for (const CropMedians& crop : crops) sum += crop[layer][p];
+      centers[layer][p] = static_cast<float>(sum / static_cast<double>(crops.size()));
+    }
+  }
+  return centers;
 }
 
 }  // namespace orthant::models

@@ -5,19 +5,21 @@
 // Not Collective. One thread, which has others work for it; the same bits at any number of them.
 #pragma once
 
-#include <functional>
-
 #include "models/sparsity/build_pruning.h"
 #include "models/transformer/forward.h"
 
 namespace orthant::models {
 
-// `crops` are token sequences; at least one. `recipe` is that of which the centres will be part. `progress`
-// is called with the crops done and may throw to stop.
-[[nodiscard]] CalibratedCenters calibrate_centers(const Weights& weights, const ModelFile& file,
-                                                  PruningRecipe recipe,
-                                                  std::span<const std::span<const int32_t>> crops,
-                                                  const std::function<void(int64_t)>& progress,
-                                                  Memory& memory, Stream& stream);
+// Of a crop the mean over its tokens of the medians of each projection's input: [layers][projection].
+using CropMedians = std::vector<std::array<double, kProjections>>;
+
+// Of each of `crops`, which are token sequences. `recipe` is that of which the centres will be part.
+[[nodiscard]] std::vector<CropMedians> crop_medians(const Weights& weights, const ModelFile& file,
+                                                    PruningRecipe recipe,
+                                                    std::span<const std::span<const int32_t>> crops,
+                                                    Memory& memory, Stream& stream);
+
+// Their means, in the order of the crops; at least one.
+[[nodiscard]] CalibratedCenters mean_centers(std::span<const CropMedians> crops);
 
 }  // namespace orthant::models
