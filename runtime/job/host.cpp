@@ -33,7 +33,9 @@ std::string process_start(long pid) {
   if (after_command == std::string::npos) return {};
   std::istringstream rest(line.substr(after_command + 1));
   std::string word;
-  for (int field = 3; field <= 22; ++field) rest >> word;
+  rest >> word;
+  if (word == "Z" || word == "X") return {};
+  for (int field = 4; field <= 22; ++field) rest >> word;
   return word;
 }
 

@@ -1,9 +1,11 @@
 #include "runtime/job/run_directory.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -189,6 +191,31 @@ TEST_F(RunDirectoryTest, ALockOfADeadProcessIsTaken) {
     std::ofstream(out_ + "/lock") << holder;
     EXPECT_NO_THROW((void)open()) << holder;
   }
+}
+
+// Killed jobs stay in the list of processes until whoever started them has asked.
+TEST_F(RunDirectoryTest, ALockOfAKilledProcessThatNobodyAskedAboutIsTaken) {
+  std::filesystem::create_directory(out_);
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t killed = fork();
+  if (killed == 0) {
+    const bool written = write(ready[1], "x", 1) == 1;
+    pause();
+    _exit(written ? 0 : 1);
+  }
+  char byte = 0;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  const std::string holder =
+      host_name() + " " + std::to_string(killed) + " " + boot_id() + " " + process_start(killed);
+  kill(killed, SIGKILL);
+  siginfo_t state{};
+  waitid(P_PID, static_cast<id_t>(killed), &state, WEXITED | WNOWAIT);
+  std::ofstream(out_ + "/lock") << holder << "\n";
+  EXPECT_NO_THROW((void)open());
+  waitpid(killed, nullptr, 0);
+  close(ready[0]);
+  close(ready[1]);
 }
 
 TEST_F(RunDirectoryTest, ALostLockIsNotGivenBack) {
