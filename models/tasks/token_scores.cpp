@@ -4,16 +4,27 @@
 
 namespace orthant::models {
 
-TokenScorer::TokenScorer(const Weights& weights, RunLimits limits, Memory& memory, Stream& stream)
-    : weights_(weights), stream_(stream), state_(memory, weights, limits), logits_(weights, memory) {}
+TokenScorer::TokenScorer(const Weights& weights, RunLimits limits, Memory& memory, Stream& stream,
+                         const ModelPruning* pruning)
+    : weights_(weights),
+      stream_(stream),
+      pruning_(pruning),
+      state_(memory, weights, limits),
+      logits_(weights, memory) {
+  if (pruning != nullptr) pruning_state_.emplace(memory, weights.config, limits, *pruning);
+}
 
 std::vector<TokenScore> TokenScorer::score(const TokenBatch& batch, std::span<const int64_t> rows,
                                            std::span<const int32_t> targets, std::span<const EditAt> edits) {
   require(rows.size() == targets.size(), "every scored row has a target");
   std::vector<TokenScore> scores;
   if (rows.empty()) return scores;
-  const auto hidden =
-      forward(weights_, {.batch = batch, .edits = edits, .logit_rows = rows}, state_, stream_);
+  const ForwardArgs args{.batch = batch,
+                         .edits = edits,
+                         .logit_rows = rows,
+                         .pruning = pruning_,
+                         .pruning_state = pruning_state_ ? &*pruning_state_ : nullptr};
+  const auto hidden = forward(weights_, args, state_, stream_);
   for (int64_t first = 0; first < hidden.shape[0]; first += LogitBlock::kRows) {
     const int64_t count = std::min(LogitBlock::kRows, hidden.shape[0] - first);
     const auto wanted = targets.subspan(static_cast<size_t>(first), static_cast<size_t>(count));

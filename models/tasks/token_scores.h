@@ -3,6 +3,7 @@
 // A score depends on its own sequence alone, bit for bit. One thread; one task at a time.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,8 +18,9 @@ struct TokenScore {
 
 class TokenScorer {
  public:
-  // `weights` outlives the object; `limits` as for RunState.
-  TokenScorer(const Weights& weights, RunLimits limits, Memory& memory, Stream& stream);
+  // `weights` and `pruning` (null: none) outlive the object; `limits` as for RunState.
+  TokenScorer(const Weights& weights, RunLimits limits, Memory& memory, Stream& stream,
+              const ModelPruning* pruning = nullptr);
 
   // How probable targets[i] is after row rows[i] of the batch.
   [[nodiscard]] std::vector<TokenScore> score(const TokenBatch& batch, std::span<const int64_t> rows,
@@ -30,7 +32,9 @@ class TokenScorer {
  private:
   const Weights& weights_;
   Stream& stream_;
+  const ModelPruning* pruning_;
   RunState state_;
+  std::optional<PruningState> pruning_state_;
   LogitBlock logits_;
 };
 

@@ -39,11 +39,12 @@ int64_t count_windows(int64_t tokens, int64_t window, int64_t max_windows, int64
 
 std::vector<double> window_nll(const Weights& weights, std::span<const int32_t> ids, int64_t window,
                                Share share, const std::function<void(int64_t)>& progress, Memory& memory,
-                               Stream& stream) {
+                               Stream& stream, const ModelPruning* pruning, int64_t together) {
   std::vector<double> nll;
   if (share.count == 0) return nll;
-  const int64_t together = std::clamp<int64_t>(kForwardTokens / window, 1, share.count);
-  TokenScorer scorer(weights, {together * window, together, window}, memory, stream);
+  if (together == 0) together = std::max<int64_t>(1, kForwardTokens / window);
+  together = std::min(together, share.count);
+  TokenScorer scorer(weights, {together * window, together, window}, memory, stream, pruning);
   for (int64_t first = share.first; first < share.end(); first += together) {
     BatchBuilder builder;
     std::vector<int64_t> rows;

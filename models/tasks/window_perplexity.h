@@ -17,12 +17,13 @@ namespace orthant::models {
 [[nodiscard]] int64_t count_windows(int64_t tokens, int64_t window, int64_t max_windows,
                                     int64_t context_length);
 
-// Mean negative log-likelihood, in nats, of each window of `share`. `progress` is called with the number of
-// windows done and may throw to stop.
+// Mean negative log-likelihood, in nats, of each window of `share`, `together` windows a forward (0: as many
+// as are fast). `progress` is called with the number of windows done and may throw to stop.
 [[nodiscard]] std::vector<double> window_nll(const Weights& weights, std::span<const int32_t> ids,
                                              int64_t window, Share share,
                                              const std::function<void(int64_t)>& progress, Memory& memory,
-                                             Stream& stream);
+                                             Stream& stream, const ModelPruning* pruning = nullptr,
+                                             int64_t together = 0);
 
 // exp of the mean over windows.
 [[nodiscard]] double perplexity_of(std::span<const double> window_nll);

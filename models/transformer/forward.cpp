@@ -1,7 +1,6 @@
 #include "models/transformer/forward.h"
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <vector>
@@ -11,6 +10,8 @@
 #include "kernels/transformer/rms_norm.h"
 #include "kernels/transformer/rope.h"
 #include "kernels/transformer/swiglu.h"
+#include "models/transformer/pass.h"
+#include "models/transformer/projections.h"
 #include "runtime/core/error.h"
 #include "runtime/device/pinned_buffer.h"
 
@@ -22,70 +23,6 @@ Vector<const int32_t> copied(std::span<const int32_t> list, Tensor<int32_t, 1>& 
   const Vector<int32_t> view = into.view().rows(0, static_cast<int64_t>(list.size()));
   copy_in_order(view.data, list.data(), view.bytes(), stream);
   return view;
-}
-
-// One forward in progress.
-struct Pass {
-  const Weights& weights;
-  const ForwardArgs& args;
-  RunState& state;
-  Stream& stream;
-  KvCache& cache;
-  HookPoint last;  // nothing after this hook is wanted
-
-  [[nodiscard]] int64_t tokens() const { return args.batch.tokens(); }
-  [[nodiscard]] Matrix<float> residual() const { return state.residual.view().rows(0, tokens()); }
-  [[nodiscard]] Matrix<float> delta() const { return state.delta.view().rows(0, tokens()); }
-  [[nodiscard]] Vector<const int32_t> positions() const {
-    return state.positions_at.view().rows(0, tokens());
-  }
-  [[nodiscard]] bool wants_after(HookPoint hook) const { return hook < last; }
-};
-
-void count_product(const Pass& pass, const kernels::PackedWeights& weights) {
-  pass.state.flops += 2 * pass.tokens() * weights.columns() * weights.depth();
-}
-
-// Rows that a thread works off together: all rows at once where they are few, so that the products divide
-// their columns among the threads instead.
-int64_t block_rows(const Pass& pass) {
-  constexpr int64_t kFew = 64;
-  if (pass.tokens() <= kFew) return kFew;
-  const RowBlocks& dealt = pass.state.blocks;
-  const int64_t share = (pass.tokens() + dealt.threads - 1) / dealt.threads;
-  return std::clamp<int64_t>(share, kFew, dealt.rows);
-}
-
-// A block of rows of the batch and the buffers of the thread that has it.
-struct RowBlock {
-  int64_t first;
-  int64_t rows;
-  int64_t place;  // the first row of a buffer [threads * block rows, width] that is its thread's
-  [[nodiscard]] Matrix<float> of(Tensor<float, 2>& buffer) const { return buffer.view().rows(place, rows); }
-};
-
-// Calls work(block) for all rows of the batch, blocks dealt to threads: one meeting of the threads for
-// several products.
-template <typename Work>
-void for_row_blocks(const Pass& pass, Work work) {
-  const int64_t size = block_rows(pass);
-  const int64_t blocks = (pass.tokens() + size - 1) / size;
-  const auto threads = static_cast<int>(std::min<int64_t>(pass.state.blocks.threads, blocks));
-  const auto work_on = [&](int64_t block, int64_t thread) {
-    const int64_t first = block * size;
-    work(RowBlock{first, std::min(size, pass.tokens() - first), thread * pass.state.blocks.rows});
-  };
-  if (threads <= 1) {
-    // What a device throws may leave this loop; it could not leave the other.
-    for (int64_t block = 0; block < blocks; ++block) work_on(block, 0);
-    return;
-  }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (int64_t block = 0; block < blocks; ++block) work_on(block, omp_get_thread_num());
-}
-
-void add_bias(const Pass& pass, const Tensor<float, 1>& bias, Matrix<float> rows) {
-  if (bias.shape()[0] > 0) kernels::add_row(rows, bias.view(), rows, pass.stream);
 }
 
 Matrix<float> norm_block(const Pass& pass, const Tensor<float, 1>& weight, const RowBlock& block) {
@@ -112,62 +49,103 @@ void count_attention_flops(const Pass& pass, std::span<const kernels::AttentionS
   pass.state.flops += 4 * pairs * config.heads * config.head_dim;
 }
 
-// Queries, keys and values of the normed residual stream, rotated.
-void project_heads(const Pass& pass, const BlockWeights& weights) {
+// The rows of a half's input, normed as a whole and shown to who asked for them.
+Matrix<float> norm_whole(const Pass& pass, int64_t layer, Projection first, const Tensor<float, 1>& weight) {
+  const Matrix<float> normed = pass.args.pruning_state->normed.view().rows(0, pass.tokens());
+  kernels::rms_norm(pass.residual(), weight.view(), pass.weights.config.rms_epsilon, normed, pass.stream);
+  show_inputs(pass, layer, first, normed);
+  return normed;
+}
+
+void rotate_block(const Pass& pass, const RowBlock& block) {
   RunState& state = pass.state;
-  for_row_blocks(pass, [&](const RowBlock& block) {
-    const Matrix<float> normed = norm_block(pass, weights.attention_norm, block);
-    const Matrix<float> query = state.query.view().rows(block.first, block.rows);
-    const Matrix<float> key = state.key.view().rows(block.first, block.rows);
-    const Matrix<float> value = state.value.view().rows(block.first, block.rows);
-    const auto operand = state.operands.of(normed, pass.stream);
-    kernels::matmul_nt(operand, weights.query, query, pass.stream);
-    kernels::matmul_nt(operand, weights.key, key, pass.stream);
-    kernels::matmul_nt(operand, weights.value, value, pass.stream);
-    add_bias(pass, weights.query_bias, query);
-    add_bias(pass, weights.key_bias, key);
-    add_bias(pass, weights.value_bias, value);
-    const Vector<const int32_t> at = pass.positions().rows(block.first, block.rows);
-    kernels::rotate_heads(query, at, state.rope.cosines(), state.rope.sines(), pass.stream);
-    kernels::rotate_heads(key, at, state.rope.cosines(), state.rope.sines(), pass.stream);
-  });
-  count_product(pass, weights.query);
-  count_product(pass, weights.key);
-  count_product(pass, weights.value);
+  const Vector<const int32_t> at = pass.positions().rows(block.first, block.rows);
+  for (Tensor<float, 2>* heads : {&state.query, &state.key}) {
+    kernels::rotate_heads(heads->view().rows(block.first, block.rows), at, state.rope.cosines(),
+                          state.rope.sines(), pass.stream);
+  }
+}
+
+// Queries, keys and values of the normed residual stream, rotated.
+void project_heads(const Pass& pass, int64_t layer, const BlockWeights& weights) {
+  RunState& state = pass.state;
+  const auto target = [&](Projection projection, const kernels::PackedWeights& packed, Tensor<float, 2>& out,
+                          const Tensor<float, 1>& bias) {
+    return Target{projection, packed, out.view().rows(0, pass.tokens()), &bias};
+  };
+  const Target targets[] = {target(Projection::kQuery, weights.query, state.query, weights.query_bias),
+                            target(Projection::kKey, weights.key, state.key, weights.key_bias),
+                            target(Projection::kValue, weights.value, state.value, weights.value_bias)};
+  if (pass.needs_whole(layer, {Projection::kQuery, Projection::kKey, Projection::kValue})) {
+    project_whole(pass, layer, norm_whole(pass, layer, Projection::kQuery, weights.attention_norm), targets);
+    for_row_blocks(pass, [&](const RowBlock& block) { rotate_block(pass, block); });
+  } else {
+    for_row_blocks(pass, [&](const RowBlock& block) {
+      project_block(pass, layer, block, norm_block(pass, weights.attention_norm, block), targets);
+      rotate_block(pass, block);
+    });
+  }
+  for (const Target& each : targets) count_product(pass, each.weights);
 }
 
 // delta = attention of the normed residual stream.
 void attention_half(const Pass& pass, int64_t layer) {
   const BlockWeights& weights = pass.weights.blocks[static_cast<size_t>(layer)];
   RunState& state = pass.state;
-  project_heads(pass, weights);
+  project_heads(pass, layer, weights);
   const auto sequences = attention_sequences(pass, layer);
   const kernels::AttentionShape shape = attention_shape(pass.weights.config);
   const Matrix<float> query = state.query.view().rows(0, pass.tokens());
   kernels::store_keys_values(shape, sequences, state.key.view(), state.value.view(), pass.stream);
   kernels::attention(shape, sequences, query, query, state.attention_scratch.view(), pass.stream);
   count_attention_flops(pass, sequences);
-  for_row_blocks(pass, [&](const RowBlock& block) {
-    const auto operand = state.operands.of(query.rows(block.first, block.rows), pass.stream);
-    kernels::matmul_nt(operand, weights.output, pass.delta().rows(block.first, block.rows), pass.stream);
-  });
+  const Target output{Projection::kOutput, weights.output, pass.delta()};
+  if (pass.needs_whole(layer, {Projection::kOutput})) {
+    show_inputs(pass, layer, Projection::kOutput, query);
+    project_whole(pass, layer, query, {&output, 1});
+  } else {
+    for_row_blocks(pass, [&](const RowBlock& block) {
+      project_block(pass, layer, block, query.rows(block.first, block.rows), {&output, 1});
+    });
+  }
   count_product(pass, weights.output);
+}
+
+// delta = MLP of the normed residual stream, in buffers for all rows.
+void mlp_whole(const Pass& pass, int64_t layer, const BlockWeights& weights) {
+  PruningState& state = *pass.args.pruning_state;
+  const Matrix<float> gate = state.gate.view().rows(0, pass.tokens()),
+                      up = state.up.view().rows(0, pass.tokens());
+  const Target gated[] = {{Projection::kGate, weights.gate, gate}, {Projection::kUp, weights.up, up}};
+  project_whole(pass, layer, norm_whole(pass, layer, Projection::kGate, weights.mlp_norm), gated);
+  kernels::swiglu(gate, up, gate, pass.stream);
+  show_inputs(pass, layer, Projection::kDown, gate);
+  const Target down{Projection::kDown, weights.down, pass.delta()};
+  project_whole(pass, layer, gate, {&down, 1});
+}
+
+// The same block of rows by block of rows.
+void mlp_blocks(const Pass& pass, int64_t layer, const BlockWeights& weights) {
+  for_row_blocks(pass, [&](const RowBlock& block) {
+    const Matrix<float> normed = norm_block(pass, weights.mlp_norm, block);
+    const Matrix<float> gate = block.of(pass.state.gate), up = block.of(pass.state.up);
+    const Target gated[] = {{Projection::kGate, weights.gate, gate, nullptr, true},
+                            {Projection::kUp, weights.up, up, nullptr, true}};
+    project_block(pass, layer, block, normed, gated);
+    kernels::swiglu(gate, up, gate, pass.stream);
+    const Target down{Projection::kDown, weights.down, pass.delta()};
+    project_block(pass, layer, block, gate, {&down, 1});
+  });
 }
 
 // delta = MLP of the normed residual stream.
 void mlp_half(const Pass& pass, int64_t layer) {
   const BlockWeights& weights = pass.weights.blocks[static_cast<size_t>(layer)];
-  for_row_blocks(pass, [&](const RowBlock& block) {
-    const Matrix<float> normed = norm_block(pass, weights.mlp_norm, block);
-    const Matrix<float> gate = block.of(pass.state.gate);
-    const Matrix<float> up = block.of(pass.state.up);
-    const auto operand = pass.state.operands.of(normed, pass.stream);
-    kernels::matmul_nt(operand, weights.gate, gate, pass.stream);
-    kernels::matmul_nt(operand, weights.up, up, pass.stream);
-    kernels::swiglu(gate, up, gate, pass.stream);
-    kernels::matmul_nt(pass.state.operands.of(gate, pass.stream), weights.down,
-                       pass.delta().rows(block.first, block.rows), pass.stream);
-  });
+  if (pass.needs_whole(layer, {Projection::kGate, Projection::kUp, Projection::kDown})) {
+    mlp_whole(pass, layer, weights);
+  } else {
+    mlp_blocks(pass, layer, weights);
+  }
   count_product(pass, weights.gate);
   count_product(pass, weights.up);
   count_product(pass, weights.down);
@@ -280,8 +258,14 @@ Matrix<const float> forward(const Weights& weights, const ForwardArgs& args, Run
           "the blocks that are wanted were loaded");
   const Vector<const int32_t> ids = copied(args.batch.token_ids, state.token_ids_at, stream);
   (void)copied(state.positions, state.positions_at, stream);
-  kernels::gather_rows(weights.embedding.view(), ids, pass.residual(), stream);
-  for (int64_t layer = 0; layer <= pass.last.layer; ++layer) run_block(pass, layer);
+  if (args.residual.data == nullptr) {
+    kernels::gather_rows(weights.embedding.view(), ids, pass.residual(), stream);
+  } else {
+    require(args.residual.shape == pass.residual().shape, "the residual rows are those of the batch");
+    copy_in_order(pass.residual().data, args.residual.data, pass.residual().bytes(), stream);
+  }
+  begin_pruning(pass);
+  for (int64_t layer = args.first_block; layer <= pass.last.layer; ++layer) run_block(pass, layer);
   advance_cache(args);
   if (args.logit_rows.empty()) return {};
   return final_rows(pass);

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "models/transformer/hook.h"
+#include "models/transformer/pruning.h"
 #include "models/transformer/run_state.h"
 #include "models/transformer/weights.h"
 #include "runtime/job/residual_edit.h"
@@ -46,6 +47,14 @@ struct ForwardArgs {
   // The tokens continue the slots' sequences, one slot a sequence, and are stored; all blocks run. Null:
   // sequences begin at position 0 and nothing is kept.
   KvCache* cache = nullptr;
+  // How the inputs of projections are pruned; with a state for it. A selection that looks across rows sees
+  // those of this forward alone, not what a cache holds.
+  const ModelPruning* pruning = nullptr;
+  PruningState* pruning_state = nullptr;
+  const ProjectionInputs* inputs = nullptr;  // with a state for whole batches
+  // Begins with these rows [tokens, d_model] before block `first_block`, in place of the embedding.
+  Matrix<const float> residual = {};
+  int64_t first_block = 0;
 };
 
 // Runs the blocks that the taps, the logit rows and the cache need and no further, and returns the normed

@@ -1,0 +1,35 @@
+// Products of rows with the projections of a block, their inputs pruned where that is asked for (pruning.h):
+// what forward.cpp calls. Rows depend on themselves alone unless a selection looks across them. Not
+// Collective.
+#pragma once
+
+#include <span>
+
+#include "models/transformer/pass.h"
+
+namespace orthant::models {
+
+// A projection of rows, and where its products go.
+struct Target {
+  Projection projection;
+  const kernels::PackedWeights& weights;
+  Matrix<float> out;                       // [tokens, outputs], or [block rows, outputs]
+  const Tensor<float, 1>* bias = nullptr;  // null or empty: none
+  bool is_of_block = false;                // `out` has the rows of a block alone
+};
+
+// What a batch needs before its first product.
+void begin_pruning(const Pass& pass);
+
+// Of the rows of a block, which share `x` [block rows, inputs]; no selection of the targets looks across
+// rows.
+void project_block(const Pass& pass, int64_t layer, const RowBlock& block, Matrix<const float> x,
+                   std::span<const Target> targets);
+
+// Of all rows of the batch: `x` [tokens, inputs].
+void project_whole(const Pass& pass, int64_t layer, Matrix<const float> x, std::span<const Target> targets);
+
+// Shows `x` [tokens, inputs] to who asked for the inputs of projections.
+void show_inputs(const Pass& pass, int64_t layer, Projection projection, Matrix<const float> x);
+
+}  // namespace orthant::models
