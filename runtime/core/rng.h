@@ -27,6 +27,9 @@ enum class Purpose : uint32_t {
   kTest = 13,
   kEncoderMomentRounding = 14,
   kDecoderMomentRounding = 15,
+  kCropStart = 16,
+  kCropOrder = 17,
+  kLowRankStart = 18,
 };
 
 // Four 32-bit words from a 128-bit counter and a 64-bit key.
