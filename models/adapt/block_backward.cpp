@@ -82,7 +82,7 @@ void BlockBackward::load(const Weights& weights, const ModelPruning& pruning, in
   for (size_t p = 0; p < products_.size(); ++p) {
     const auto projection = static_cast<Projection>(p);
     products_[p].load(weights_of(*weights_, projection), bias_of(*weights_, projection),
-                      pruning.blocks[index][p], stream);
+                      pruning.blocks[index][p], scratch_, stream);
   }
 }
 

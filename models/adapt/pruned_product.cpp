@@ -33,6 +33,11 @@ Matrix<float> part_of(Tensor<float, 2>& buffer, int64_t rows, int64_t columns) {
   return {buffer.data(), {rows, columns}, buffer.view().device};
 }
 
+Matrix<float> room_of(Tensor<float, 1>& buffer, int64_t rows, int64_t columns) {
+  require(rows * columns <= buffer.shape()[0], "a buffer holds the largest weights");
+  return {buffer.data(), {rows, columns}, buffer.view().device};
+}
+
 void check_trainable(const PrunedProjection& pruned, const LearnedKind& kind) {
   const auto refuse = [](const char* why) {
     throw Error(ExitCode::kConfig,
@@ -59,6 +64,7 @@ void check_trainable(const PrunedProjection& pruned, const LearnedKind& kind) {
 ProductScratch::ProductScratch(Memory& memory, const ModelConfig& config, const LearnedKind& kind,
                                int64_t tokens) {
   const int64_t widest = std::max({config.d_model, config.heads * config.head_dim, config.d_mlp});
+  weights = {memory, "backward", {std::max(config.d_model, config.heads * config.head_dim) * widest}};
   outputs = {memory, "backward", {tokens, widest}};
   inputs = {memory, "backward", {tokens, widest}};
   if (kind.rank == 0) return;
@@ -70,11 +76,9 @@ PrunedProduct::PrunedProduct(Memory& memory, ProjectionShape shape, const Learne
     : shape_(shape),
       kind_(kind),
       transposed_(memory, "backward", shape.inputs, shape.outputs),
-      turned_weights_(memory, "backward", {shape.inputs, shape.outputs}),
       kept_(memory, "backward", {tokens, shape.inputs}),
       factors_(memory, "backward", {tokens}),
-      gains_(memory, "backward", {1, shape.inputs}),
-      scores_(memory, "backward", {tokens, shape.inputs}) {
+      gains_(memory, "backward", {1, shape.inputs}) {
   if (kind.output_scale) products_ = {memory, "backward", {tokens, shape.outputs}};
   if (kind.rank == 0) return;
   rest_ = {memory, "backward", {tokens, shape.inputs}};
@@ -86,15 +90,16 @@ PrunedProduct::PrunedProduct(Memory& memory, ProjectionShape shape, const Learne
 }
 
 void PrunedProduct::load(const kernels::PackedWeights& weights, Vector<const float> bias,
-                         const PrunedProjection& pruning, Stream& stream) {
+                         const PrunedProjection& pruning, ProductScratch& scratch, Stream& stream) {
   require(weights.columns() == shape_.outputs && weights.depth() == shape_.inputs,
           "the weights have the shape of the projection");
   weights_ = &weights;
   bias_ = bias;
   pruned_ = &pruning;
   if (is_pruned()) check_trainable(pruning, kind_);
-  unpack_transposed(weights, turned_weights_.view());
-  transposed_.pack(turned_weights_.view(), stream);
+  const Matrix<float> turned = room_of(scratch.weights, shape_.inputs, shape_.outputs);
+  unpack_transposed(weights, turned);
+  transposed_.pack(turned, stream);
 }
 
 void PrunedProduct::add_bias(Matrix<float> y, Stream& stream) const {
@@ -106,7 +111,7 @@ void PrunedProduct::run_dense(Matrix<const float> x, Matrix<float> y, Stream& st
   add_bias(y, stream);
 }
 
-void PrunedProduct::prune(Matrix<const float> x, Stream& stream) {
+void PrunedProduct::prune(Matrix<const float> x, ProductScratch& scratch, Stream& stream) {
   const InputSelection& selection = *pruned_->selection;
   const int64_t rows = x.shape[0];
   const int64_t ends[2] = {0, rows};
@@ -127,7 +132,7 @@ void PrunedProduct::prune(Matrix<const float> x, Stream& stream) {
     pruned.center = kernels::RowCenter::kGiven;
     pruned.given_center = view_of(learned_->input_shift);
   }
-  if (selection.sequence_share > 0.0) return prune_sequence(pruned, stream);
+  if (selection.sequence_share > 0.0) return prune_sequence(pruned, scratch, stream);
   kernels::prune_rows(
       pruned,
       {.kept = kept,
@@ -137,7 +142,7 @@ void PrunedProduct::prune(Matrix<const float> x, Stream& stream) {
 }
 
 // The largest entries of all the rows, less their centre where there is one.
-void PrunedProduct::prune_sequence(kernels::PruneRows pruned, Stream& stream) {
+void PrunedProduct::prune_sequence(kernels::PruneRows pruned, ProductScratch& scratch, Stream& stream) {
   const InputSelection& selection = *pruned_->selection;
   const int64_t rows = pruned.x.shape[0];
   const int64_t ends[2] = {0, rows};
@@ -152,7 +157,7 @@ void PrunedProduct::prune_sequence(kernels::PruneRows pruned, Stream& stream) {
                             .keep = {&keep, {1}},
                             .gains = gains,
                             .by_row_norm = selection.by_row_norm},
-                           scores_.view().rows(0, rows), kept, stream);
+                           part_of(scratch.inputs, rows, shape_.inputs), kept, stream);
 }
 
 void PrunedProduct::add_low_rank(Matrix<float> y, ProductScratch& scratch, Stream& stream) {
@@ -172,7 +177,7 @@ void PrunedProduct::run(Matrix<const float> x, const LearnedProjection& learned,
   learned_ = &learned;
   if (!is_pruned()) return run_dense(x, y, stream);
   const int64_t rows = x.shape[0];
-  prune(x, stream);
+  prune(x, scratch, stream);
   kernels::matmul_nt(kept_.view().rows(0, rows), *weights_, y, stream);
   if (kind_.output_scale) {
     kernels::copy(kernels::flat(Matrix<const float>(y)), kernels::flat(products_.view().rows(0, rows)),
@@ -213,14 +218,10 @@ void PrunedProduct::low_rank_backward(Matrix<const float> gradient, LearnedProje
   const int64_t rows = gradient.shape[0], rank = kind_.rank;
   const Matrix<float> narrow = part_of(scratch.narrow, rows, rank);
   const Matrix<float> inputs = part_of(scratch.inputs, rows, shape_.inputs);
-  // The transposed pair, in the room of the transposed weights, which are packed already.
-  const Matrix<float> out_turned{turned_weights_.data(), {rank, shape_.outputs}};
-  require(out_turned.elements() <= turned_weights_.view().elements() &&
-              rank * shape_.inputs <= turned_weights_.view().elements(),
-          "a low-rank pair has less rank than the weights");
+  const Matrix<float> out_turned = room_of(scratch.weights, rank, shape_.outputs);
   kernels::transpose(matrix_of(learned_->low_rank_out, shape_.outputs, rank), out_turned, stream);
   out_turned_.pack(out_turned, stream);
-  const Matrix<float> in_turned{turned_weights_.data(), {shape_.inputs, rank}};
+  const Matrix<float> in_turned = room_of(scratch.weights, shape_.inputs, rank);
   kernels::transpose(matrix_of(learned_->low_rank_in, rank, shape_.inputs), in_turned, stream);
   in_turned_.pack(in_turned, stream);
   kernels::matmul_nt(gradient, out_turned_, narrow, stream);

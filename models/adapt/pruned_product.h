@@ -11,6 +11,7 @@ namespace orthant::models {
 // Buffers that the projections of a block share.
 struct ProductScratch {
   ProductScratch(Memory& memory, const ModelConfig& config, const LearnedKind& kind, int64_t tokens);
+  Tensor<float, 1> weights;  // elements of the largest weights
   Tensor<float, 2> outputs;  // [tokens, widest output]
   Tensor<float, 2> inputs;   // [tokens, widest input]
   Tensor<float, 2> turned;   // [widest output or rank, tokens]
@@ -25,7 +26,7 @@ class PrunedProduct {
   // What the next calls are of. Everything is borrowed; `bias` may be empty. Throws Error(kConfig) for a
   // pruning that cannot be trained: with a measured centre, or with mending of its own.
   void load(const kernels::PackedWeights& weights, Vector<const float> bias, const PrunedProjection& pruned,
-            Stream& stream);
+            ProductScratch& scratch, Stream& stream);
 
   // y [rows, outputs] of x [rows, inputs] as if nothing were pruned.
   void run_dense(Matrix<const float> x, Matrix<float> y, Stream& stream) const;
@@ -40,8 +41,8 @@ class PrunedProduct {
  private:
   [[nodiscard]] bool is_pruned() const { return pruned_->selection != nullptr; }
   void add_bias(Matrix<float> y, Stream& stream) const;
-  void prune(Matrix<const float> x, Stream& stream);
-  void prune_sequence(kernels::PruneRows pruned, Stream& stream);
+  void prune(Matrix<const float> x, ProductScratch& scratch, Stream& stream);
+  void prune_sequence(kernels::PruneRows pruned, ProductScratch& scratch, Stream& stream);
   void add_low_rank(Matrix<float> y, ProductScratch& scratch, Stream& stream);
   void output_gradients(Matrix<const float> gradient, LearnedProjection& into, Stream& stream) const;
   void low_rank_backward(Matrix<const float> gradient, LearnedProjection& into, Matrix<float> into_x,
@@ -57,14 +58,12 @@ class PrunedProduct {
   std::vector<float> shifted_;  // [outputs] W eta, or empty
   Matrix<const float> x_;
   kernels::PackedWeights transposed_;  // [inputs, outputs]
-  Tensor<float, 2> turned_weights_;    // [inputs, outputs], or of the low-rank pair
   Tensor<float, 2> kept_;              // [tokens, inputs]
   Tensor<float, 2> rest_;              // [tokens, inputs], of a low-rank pair
   Tensor<float, 2> products_;          // [tokens, outputs], of a scale
   Tensor<float, 2> narrow_;            // [tokens, rank] rest B^T
   Tensor<float, 1> factors_;           // [tokens] nu
   Tensor<float, 2> gains_;             // [1, inputs] of a sequence
-  Tensor<float, 2> scores_;            // [tokens, inputs], scratch of what prunes whole sequences
   kernels::PackedWeights in_;          // B [rank, inputs]
   kernels::PackedWeights out_;         // A [outputs, rank]
   kernels::PackedWeights in_turned_;   // [inputs, rank]

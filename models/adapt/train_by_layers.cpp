@@ -1,14 +1,10 @@
 #include "models/adapt/train_by_layers.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/transformer/chosen_rows.h"
 #include "models/adapt/block_backward.h"
 #include "models/adapt/crops.h"
-#include "runtime/core/error.h"
 
 namespace orthant::models {
 namespace {
@@ -39,9 +35,11 @@ class LayerTraining {
     embed();
   }
 
+  // The block that the next calls are of.
+  void load(int64_t layer) { block_.load(task_.weights, task_.pruning, layer, stream_); }
+
   // Brings the crops to the next block.
   void pass_on(int64_t layer) {
-    block_.load(task_.weights, task_.pruning, layer, stream_);
     for (int64_t crop = 0; crop < crops_; ++crop) {
       block_.run(of(crop), parameters(layer), output_.view(), stream_);
       std::copy_n(output_.data(), output_.view().elements(), of(crop).data);
@@ -49,7 +47,6 @@ class LayerTraining {
   }
 
   void train(int64_t layer, const std::function<void(const LearnedProgress&)>& progress) {
-    block_.load(task_.weights, task_.pruning, layer, stream_);
     LearnedBlock& own = parameters(layer);
     const auto& pruned = task_.pruning.blocks[static_cast<size_t>(layer)];
     own = zero_parameters(task_.weights.config, settings_.kind, pruned);
@@ -97,11 +94,7 @@ class LayerTraining {
     block_.run(of(crop), own, output_.view(), stream_);
     const int64_t elements = output_.view().elements();
     const double loss = squared_error(output_.view(), target_.view()) / static_cast<double>(elements);
-    if (!std::isfinite(loss)) {
-      throw Error(ExitCode::kNonFinite, {.problem = fmt::format("the loss of learned transforms is {}", loss),
-                                         .why = "the training diverged",
-                                         .suggestion = "use a smaller lr"});
-    }
+    check_loss(loss);
     const float factor = 2.0f / static_cast<float>(elements);
     for (int64_t i = 0; i < elements; ++i) {
       output_.data()[i] = factor * (output_.data()[i] - target_.data()[i]);
@@ -139,9 +132,13 @@ void train_by_layers(const LearnedTask& task, const LearnedSettings& settings, L
                      const std::function<void(const LearnedProgress&)>& progress, Memory& memory,
                      Stream& stream) {
   LayerTraining training(task, settings, learned, memory, stream);
-  for (int64_t layer = 0; layer < learned.finished; ++layer) training.pass_on(layer);
+  for (int64_t layer = 0; layer < learned.finished; ++layer) {
+    training.load(layer);
+    training.pass_on(layer);
+  }
   while (!learned.is_finished()) {
     const int64_t layer = learned.finished;
+    training.load(layer);
     training.train(layer, progress);
     ++learned.finished;
     save();

@@ -1,16 +1,12 @@
 #include "models/adapt/train_globally.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "kernels/transformer/chosen_rows.h"
 #include "models/adapt/block_backward.h"
 #include "models/adapt/crops.h"
 #include "models/adapt/token_loss.h"
-#include "runtime/core/error.h"
 
 namespace orthant::models {
 namespace {
@@ -44,11 +40,7 @@ class GlobalTraining {
                          stream_);
     for (int64_t layer = 0; layer < layers(); ++layer) run(layer, before(layer + 1));
     const double loss = loss_.backward(before(layers()), ids, slope_.view(), stream_);
-    if (!std::isfinite(loss)) {
-      throw Error(ExitCode::kNonFinite, {.problem = fmt::format("the loss of learned transforms is {}", loss),
-                                         .why = "the training diverged",
-                                         .suggestion = "use a smaller lr"});
-    }
+    check_loss(loss);
     for (int64_t layer = layers() - 1; layer >= 0; --layer) {
       run(layer, before(layer + 1));
       block_.backward(slope_.view(), gradients_[static_cast<size_t>(layer)], slope_.view(), stream_);

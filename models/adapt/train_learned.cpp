@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -101,6 +102,13 @@ LearnedOrigin learned_origin(const LearnedTask& task, const LearnedSettings& set
     origin["low_rank_start"] = settings.low_rank_start == LowRankStart::kSvd ? "svd" : "random";
   }
   return origin;
+}
+
+void check_loss(double loss) {
+  if (std::isfinite(loss)) return;
+  throw Error(ExitCode::kNonFinite, {.problem = fmt::format("the loss of learned transforms is {}", loss),
+                                     .why = "the training diverged",
+                                     .suggestion = "use a smaller lr"});
 }
 
 LearnedTransforms train_learned(const LearnedTask& task, const LearnedSettings& settings,

@@ -65,4 +65,7 @@ struct LearnedTask {
                                               const std::function<void(const LearnedProgress&)>& progress,
                                               Memory& memory, Stream& stream);
 
+// Throws Error(kNonFinite) for the loss of a training that diverged.
+void check_loss(double loss);
+
 }  // namespace orthant::models
