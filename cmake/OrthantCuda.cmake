@@ -1,5 +1,6 @@
-# CUDA and NCCL: detected, never required unless ORTHANT_CUDA=ON. Sets ORTHANT_HAS_CUDA and ORTHANT_HAS_NCCL, makes
-# CUDA::cudart_static and NCCL::nccl available and NCCL_VERSION known, and gives orthant_flags the flags of CUDA sources.
+# CUDA, NCCL and cuSPARSELt: detected, never required unless ORTHANT_CUDA=ON. Sets ORTHANT_HAS_CUDA, ORTHANT_HAS_NCCL
+# and ORTHANT_HAS_CUSPARSELT, makes CUDA::cudart_static, NCCL::nccl and CUSPARSELT::cusparselt available and NCCL_VERSION
+# known, and gives orthant_flags the flags of CUDA sources.
 #
 # The CUDA runtime is linked statically: it loads the driver by itself when it is first called, so one program starts on
 # hosts without a driver and without a toolkit.
@@ -9,6 +10,7 @@ set(ORTHANT_CUDA_ARCHITECTURES "80-real;90-real;100" CACHE STRING
     "What device code is built for; the last one also as PTX, for later devices. One name builds quickly: 90-real")
 set(ORTHANT_HAS_CUDA OFF)
 set(ORTHANT_HAS_NCCL OFF)
+set(ORTHANT_HAS_CUSPARSELT OFF)
 # C++20 in device code; devices of compute capability 10.
 set(oldest_toolkit 12.8)
 # ncclCommRegister.
@@ -81,6 +83,14 @@ if(ORTHANT_HAS_CUDA)
       target_link_libraries(NCCL::nccl INTERFACE CUDA::cudart_static ${CMAKE_DL_LIBS})
       target_compile_definitions(NCCL::nccl INTERFACE ORTHANT_NCCL_LIBRARY="${NCCL_LIBRARY}")
     endif()
+  endif()
+
+  find_path(CUSPARSELT_INCLUDE cusparseLt.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  if(CUSPARSELT_INCLUDE)
+    set(ORTHANT_HAS_CUSPARSELT ON)
+    # Its header; it is loaded at run time.
+    add_library(CUSPARSELT::cusparselt INTERFACE IMPORTED GLOBAL)
+    set_target_properties(CUSPARSELT::cusparselt PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${CUSPARSELT_INCLUDE})
   endif()
   message(STATUS "CUDA ${CUDAToolkit_VERSION} for ${ORTHANT_CUDA_ARCHITECTURES}, NCCL ${NCCL_VERSION}")
 endif()

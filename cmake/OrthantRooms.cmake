@@ -4,8 +4,8 @@
 #   *_isa.cpp        compiled once per instruction set with ORTHANT_ISA set to its name
 #   *_amx.cpp        compiled for AVX-512 with tiles
 #   ref/*.cpp        the double-precision references: library orthant_NAME_ref, for tests and benchmarks
-#   *_cuda.cu, cuda_*.cpp or no_cuda_*.cpp, nccl_*.cpp or no_nccl*.cpp
-#                    link-time twins: the first where CUDA (NCCL) is built in, the last where not
+#   *_cuda.cu, cuda_*.cpp or no_cuda_*.cpp, nccl_*.cpp or no_nccl*.cpp, cusparselt_*.cpp or no_cusparselt*.cpp
+#                    link-time twins: the first where CUDA (NCCL, cuSPARSELt) is built in, the last where not
 add_library(orthant_flags INTERFACE)
 target_include_directories(orthant_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 target_compile_options(orthant_flags INTERFACE
@@ -51,6 +51,7 @@ function(orthant_room name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${root}/*.cpp ${root}/*_cuda.cu)
   orthant_choose_twins(sources cuda ${ORTHANT_HAS_CUDA})
   orthant_choose_twins(sources nccl ${ORTHANT_HAS_NCCL})
+  orthant_choose_twins(sources cusparselt ${ORTHANT_HAS_CUSPARSELT})
   file(GLOB_RECURSE isa_sources CONFIGURE_DEPENDS ${root}/*_isa.cpp)
   file(GLOB_RECURSE amx_sources CONFIGURE_DEPENDS ${root}/*_amx.cpp)
   file(GLOB_RECURSE references CONFIGURE_DEPENDS ${root}/ref/*.cpp)
@@ -66,6 +67,9 @@ function(orthant_room name)
   # Private: no header outside the twins needs a vendor's.
   if(ROOM_CUDA AND ORTHANT_HAS_CUDA)
     target_link_libraries(orthant_${name} PRIVATE CUDA::cudart_static)
+  endif()
+  if(ROOM_CUDA AND ORTHANT_HAS_CUSPARSELT)
+    target_link_libraries(orthant_${name} PRIVATE CUSPARSELT::cusparselt)
   endif()
   if(ROOM_NCCL AND ORTHANT_HAS_NCCL)
     target_link_libraries(orthant_${name} PRIVATE NCCL::nccl)

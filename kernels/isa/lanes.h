@@ -4,7 +4,8 @@
 // instruction set can be linked into another. Every function gives the same bits in every instruction set:
 // multiply-adds are fused, reductions fold halves (lane i with lane i + 8, then + 4, + 2, + 1). larger and
 // smaller return the second operand where either is NaN. Of uint16_t, load widens bf16 and store keeps the
-// upper half of each lane, which rounded_at_random has made a bf16 number by the draws of rounding_draw.h.
+// upper half of each lane, which rounded_at_random has made a bf16 number by the draws of rounding_draw.h; of
+// int8_t, load gives the whole numbers. load_halves widens f16.
 #pragma once
 
 #include <stdint.h>
@@ -88,6 +89,13 @@ ORTHANT_LANES_INLINE Lanes times_power_of_two(Lanes a, Lanes exponent) {
 ORTHANT_LANES_INLINE Lanes load(const uint16_t* from) {
   const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+}
+ORTHANT_LANES_INLINE Lanes load_halves(const uint16_t* from) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))};
+}
+ORTHANT_LANES_INLINE Lanes load(const int8_t* from) {
+  const __m128i numbers = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(numbers))};
 }
 ORTHANT_LANES_INLINE void store(uint16_t* to, Lanes a) {
   const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(a.all), 16);
@@ -180,6 +188,19 @@ ORTHANT_LANES_INLINE Lanes load(const uint16_t* from) {
   const auto half = [&](int64_t first) {
     const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + first));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  };
+  return {half(0), half(8)};
+}
+ORTHANT_LANES_INLINE Lanes load_halves(const uint16_t* from) {
+  const auto half = [&](int64_t first) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + first)));
+  };
+  return {half(0), half(8)};
+}
+ORTHANT_LANES_INLINE Lanes load(const int8_t* from) {
+  const auto half = [&](int64_t first) {
+    const __m128i numbers = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from + first));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(numbers));
   };
   return {half(0), half(8)};
 }
@@ -283,6 +304,22 @@ ORTHANT_LANES_INLINE Lanes load(const uint16_t* from) {
     __builtin_memcpy(&result, &bits, sizeof result);
     return result;
   });
+}
+ORTHANT_LANES_INLINE Lanes load_halves(const uint16_t* from) {
+  return per_lane([&](int64_t i) {
+    const uint32_t sign = (from[i] & 0x8000u) << 16, magnitude = from[i] & 0x7fffu;
+    uint32_t bits = magnitude << 13;
+    float result;
+    __builtin_memcpy(&result, &bits, sizeof result);
+    result *= 0x1p112f;  // the exponents of the two formats differ by this; exact for subnormals too
+    __builtin_memcpy(&bits, &result, sizeof bits);
+    bits = (magnitude < 0x7c00u ? bits : magnitude << 13 | 0x7f800000u) | sign;
+    __builtin_memcpy(&result, &bits, sizeof result);
+    return result;
+  });
+}
+ORTHANT_LANES_INLINE Lanes load(const int8_t* from) {
+  return per_lane([&](int64_t i) { return static_cast<float>(from[i]); });
 }
 ORTHANT_LANES_INLINE void store(uint16_t* to, Lanes a) {
   for (int64_t i = 0; i < kLanes; ++i) {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
+#include "kernels/dense/round_bf16.h"
 #include "kernels/isa/vector.h"
 #include "kernels/transformer/transformer_cuda.h"
 
@@ -21,6 +23,12 @@ double log_sum_exp(const float* logits, int64_t width, float top) {
     sum += static_cast<double>(vector_ops().exp_and_sum(top, piece, count));
   }
   return static_cast<double>(top) + std::log(sum);
+}
+
+// Ties to the lowest; 0 where there are NaNs only.
+int32_t index_of(const float* logits, int64_t width, float value) {
+  const float* found = std::find(logits, logits + width, value);
+  return found == logits + width ? 0 : static_cast<int32_t>(found - logits);
 }
 
 double row_divergence(const float* p, double p_log_sum, const float* q, double q_log_sum, int64_t width) {
@@ -53,9 +61,28 @@ void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector
   for (int64_t row = 0; row < logits.shape[0]; ++row) {
     const float* from = logits.row(row);
     const float top = vector_ops().max(from, width);
-    const float* found = std::find(from, from + width, top);
-    largest.data[row] = found == from + width ? 0 : static_cast<int32_t>(found - from);
+    largest.data[row] = index_of(from, width, top);
     log_sums.data[row] = log_sum_exp(from, width, top);
+  }
+}
+
+void log_softmax_bf16(Matrix<float> logits, Vector<double> log_sums, Vector<int32_t> largest,
+                      Stream& stream) {
+  const int64_t width = logits.shape[1];
+  require(width >= 1 && log_sums.shape[0] == logits.shape[0] && largest.shape[0] == logits.shape[0],
+          "log_softmax_bf16 shapes agree");
+  if (logits.device.kind == DeviceKind::kCuda)
+    return cuda::log_softmax_bf16(logits, log_sums, largest, stream);
+#pragma omp parallel for schedule(static) if (logits.elements() > 16384)
+  for (int64_t row = 0; row < logits.shape[0]; ++row) {
+    float* values = logits.row(row);
+    const std::span<float> all(values, static_cast<size_t>(width));
+    round_bf16(all);
+    log_sums.data[row] = log_sum_exp(values, width, vector_ops().max(values, width));
+    const auto log_sum = static_cast<float>(log_sums.data[row]);
+    for (float& value : all) value -= log_sum;
+    round_bf16(all);
+    largest.data[row] = index_of(values, width, vector_ops().max(values, width));
   }
 }
 

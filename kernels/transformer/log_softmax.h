@@ -12,6 +12,11 @@ namespace orthant::kernels {
 void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector<int32_t> largest,
                      Stream& stream);
 
+// What a model whose logits are bf16 makes of them, in place: the logits are rounded, their log-probabilities
+// are formed in f32 and rounded once, so that they have many ties. largest[r] = the lowest v of the largest
+// one. log_sums[r] as above, of the rounded logits.
+void log_softmax_bf16(Matrix<float> logits, Vector<double> log_sums, Vector<int32_t> largest, Stream& stream);
+
 // out[r] = logits[r, token_ids[r]]. `logits` [rows, vocabulary], `token_ids`, `out` [rows]. A token outside
 // the vocabulary throws on the CPU; on CUDA it gives NaN.
 void logits_of(Matrix<const float> logits, Vector<const int32_t> token_ids, Vector<float> out,

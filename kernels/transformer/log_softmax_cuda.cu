@@ -63,6 +63,21 @@ __global__ void __launch_bounds__(kThreads)
   largest[blockIdx.x] = top.index;
 }
 
+__global__ void round_logits(float* logits, int64_t count) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < count) logits[i] = bf16_of(logits[i]);
+}
+
+__global__ void __launch_bounds__(kThreads)
+    finish_bf16(float* logits, int64_t width, const double* log_sums, int32_t* largest) {
+  float* row = logits + blockIdx.x * width;
+  const float log_sum = static_cast<float>(log_sums[blockIdx.x]);
+  // A thread reads again only what it wrote itself.
+  for (int64_t i = threadIdx.x; i < width; i += blockDim.x) row[i] = bf16_of(row[i] - log_sum);
+  const Largest top = largest_of_row(row, width);
+  if (threadIdx.x == 0) largest[blockIdx.x] = top.index;
+}
+
 __global__ void __launch_bounds__(kThreads)
     diverge(const float* p_logits, const double* p_log_sums, const float* q_logits, const double* q_log_sums,
             int64_t width, double* divergence) {
@@ -96,6 +111,16 @@ void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector
                      Stream& stream) {
   launch(normalize_logits, {.blocks = logits.shape[0], .threads = kThreads}, stream, logits.data,
          logits.shape[1], log_sums.data, largest.data);
+}
+
+void log_softmax_bf16(Matrix<float> logits, Vector<double> log_sums, Vector<int32_t> largest,
+                      Stream& stream) {
+  const int64_t rows = logits.shape[0], width = logits.shape[1];
+  launch(round_logits, {.blocks = (rows * width + kThreads - 1) / kThreads, .threads = kThreads}, stream,
+         logits.data, rows * width);
+  log_normalizers(logits, log_sums, largest, stream);
+  launch(finish_bf16, {.blocks = rows, .threads = kThreads}, stream, logits.data, width, log_sums.data,
+         largest.data);
 }
 
 void logits_of(Matrix<const float> logits, Vector<const int32_t> token_ids, Vector<float> out,

@@ -27,6 +27,10 @@ void log_normalizers(Matrix<const float> logits, Vector<double>, Vector<int32_t>
   throw_no_body("log_normalizers", logits.device);
 }
 
+void log_softmax_bf16(Matrix<float> logits, Vector<double>, Vector<int32_t>, Stream&) {
+  throw_no_body("log_softmax_bf16", logits.device);
+}
+
 void logits_of(Matrix<const float> logits, Vector<const int32_t>, Vector<float>, Stream&) {
   throw_no_body("logits_of", logits.device);
 }

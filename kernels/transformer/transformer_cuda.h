@@ -22,6 +22,7 @@ void gather_rows(Matrix<const float> table, Vector<const int32_t> chosen, Matrix
 void scatter_rows(Matrix<const float> from, Vector<const int32_t> chosen, Matrix<float> into, Stream& stream);
 void log_normalizers(Matrix<const float> logits, Vector<double> log_sums, Vector<int32_t> largest,
                      Stream& stream);
+void log_softmax_bf16(Matrix<float> logits, Vector<double> log_sums, Vector<int32_t> largest, Stream& stream);
 // NaN for a token outside the vocabulary.
 void logits_of(Matrix<const float> logits, Vector<const int32_t> token_ids, Vector<float> out,
                Stream& stream);

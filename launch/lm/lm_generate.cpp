@@ -1,11 +1,15 @@
 #include <boost/json.hpp>
+#include <optional>
 
 #include "launch/config.pb.h"
 #include "launch/program/required_field.h"
 #include "launch/program/verb.h"
+#include "models/sparsity/build_pruning.h"
 #include "models/tasks/generation.h"
 #include "models/text/documents.h"
+#include "models/transformer/decode_weights.h"
 #include "models/transformer/language_model.h"
+#include "runtime/core/stopwatch.h"
 
 namespace orthant::launch {
 namespace {
@@ -23,6 +27,37 @@ std::vector<int32_t> prompt_ids(const LmGenerate& config, const models::Tokenize
   return ids;
 }
 
+// What --sparsity and --weights ask for; null or nothing without them.
+struct Decoding {
+  std::optional<models::ModelPruning> pruning;
+  std::optional<models::DecodeWeights> weights;
+};
+
+// All projections of all blocks, by magnitude.
+models::ModelPruning pruning_of(const models::SparsityPattern& pattern, const models::ModelFile& file,
+                                Memory& memory, Stream& stream) {
+  models::PruningRecipe recipe{.pattern = pattern};
+  for (int64_t layer = 0; layer < file.config().layers; ++layer) recipe.layers.push_back(layer);
+  for (int p = 0; p < models::kProjections; ++p)
+    recipe.projections.push_back(static_cast<models::Projection>(p));
+  return models::build_pruning(recipe, file, {}, memory, stream);
+}
+
+Decoding decoding_of(const LmGenerate& config, Memory& memory, Stream& stream, Log& log) {
+  Decoding decoding;
+  const models::SparsityPattern pattern =
+      config.sparsity().empty() ? models::SparsityPattern{} : models::parse_pattern(config.sparsity());
+  if (pattern.is_dense() && config.weights().empty()) return decoding;
+  const auto file = models::open_model_file(config.model());
+  if (!pattern.is_dense()) decoding.pruning = pruning_of(pattern, *file, memory, stream);
+  const auto format =
+      kernels::weight_format_from_name(config.weights()).value_or(kernels::WeightFormat::kF32);
+  decoding.weights = models::load_decode_weights(*file, format, memory, stream);
+  log.info("weights of decoded tokens: {:.1f} MiB in {} beside those of the prompt",
+           static_cast<double>(decoding.weights->bytes()) / (1 << 20), name_of(format));
+  return decoding;
+}
+
 ExitCode run(Invocation& invocation) {
   const auto& config = invocation.own<LmGenerate>();
   Memory memory(invocation.device);
@@ -31,14 +66,22 @@ ExitCode run(Invocation& invocation) {
       models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
                                   stream, kernels::precision_from_name(config.precision()));
   const std::vector<std::vector<int32_t>> prompts = {prompt_ids(config, *model.tokenizer, invocation.log)};
+  const Decoding decoding = decoding_of(config, memory, stream, invocation.log);
+  Stopwatch watch;
   const auto ids = models::generate(model.weights, prompts,
                                     {.max_new_tokens = config.max_new_tokens(),
                                      .temperature = config.temperature(),
                                      .seed = invocation.common.seed(),
-                                     .stop = model.tokenizer->eos()},
+                                     .stop = model.tokenizer->eos(),
+                                     .pruning = decoding.pruning ? &*decoding.pruning : nullptr,
+                                     .decode_weights = decoding.weights ? &*decoding.weights : nullptr,
+                                     .decoding = &watch},
                                     memory, stream)[0];
-  return invocation.finish(
-      boost::json::object{{"ids", boost::json::value_from(ids)}, {"text", model.tokenizer->decode(ids)}});
+  boost::json::object result{{"ids", boost::json::value_from(ids)}, {"text", model.tokenizer->decode(ids)}};
+  // The first token is the prompt's.
+  if (ids.size() > 1) result["tokens_per_second"] = static_cast<double>(ids.size() - 1) / watch.seconds();
+  if (decoding.weights) result["decode_weight_bytes"] = decoding.weights->bytes();
+  return invocation.finish(result);
 }
 
 std::string table(const boost::json::value& result) {

@@ -1,4 +1,5 @@
 #include <boost/json.hpp>
+#include <chrono>
 
 #include "launch/config.pb.h"
 #include "launch/program/required_field.h"
@@ -12,8 +13,8 @@
 namespace orthant::launch {
 namespace {
 
-// Pairs of a rank between two meetings of the ranks.
-constexpr int64_t kRoundPairs = 32;
+// Pairs of a rank between two meetings of the ranks: some forwards full.
+constexpr int64_t kRoundPairs = 256;
 
 std::string text_of(const boost::json::value& pair, const char* field, const std::string& path,
                     int64_t line) {
@@ -39,15 +40,21 @@ std::vector<models::TokenPair> read_pairs(const std::string& path, const models:
   return pairs;
 }
 
-boost::json::array scores_of(const models::Weights& weights, std::span<const models::TokenPair> pairs,
-                             Memory& memory, Stream& stream) {
-  boost::json::array scores;
-  for (const auto& score : models::score_pairs(
-           weights, pairs, [](int64_t) {}, memory, stream)) {
-    scores.push_back(boost::json::object{
-        {"log_prob", score.log_prob}, {"greedy", score.greedy}, {"tokens", score.tokens}});
+boost::json::object object_of(const models::PairScore& score, bool has_bf16) {
+  boost::json::object fields{
+      {"log_prob", score.log_prob}, {"greedy", score.greedy}, {"tokens", score.tokens}};
+  if (has_bf16) {
+    fields["log_prob_bf16"] = score.log_prob_bf16;
+    fields["greedy_bf16"] = score.greedy_bf16;
   }
-  return scores;
+  return fields;
+}
+
+// What a rank scored in a round.
+boost::json::object part_of(const models::PairScores& scored, bool has_bf16) {
+  boost::json::array scores;
+  for (const models::PairScore& score : scored.pairs) scores.push_back(object_of(score, has_bf16));
+  return {{"scores", std::move(scores)}, {"cut_contexts", scored.cut_contexts}};
 }
 
 ExitCode run(Invocation& invocation) {
@@ -60,8 +67,12 @@ ExitCode run(Invocation& invocation) {
                                   stream, kernels::precision_from_name(config.precision()));
   const auto pairs = read_pairs(required_field("pairs", config.pairs()), *model.tokenizer, invocation.log);
   const auto count = static_cast<int64_t>(pairs.size());
+  const models::PairOptions options{.rounding = config.bf16_logits() ? models::LogitRounding::kBf16Too
+                                                                     : models::LogitRounding::kNone};
   Progress progress(progress_style(invocation.common.progress(), control.rank()), "pair");
   boost::json::array scores;
+  int64_t cut_contexts = 0;
+  const auto start = std::chrono::steady_clock::now();
   while (static_cast<int64_t>(scores.size()) < count) {
     const auto first = static_cast<int64_t>(scores.size());
     const Share mine =
@@ -70,15 +81,23 @@ ExitCode run(Invocation& invocation) {
     agree(control, "score the pairs", [&] {
       const auto own =
           std::span(pairs).subspan(static_cast<size_t>(first + mine.first), static_cast<size_t>(mine.count));
-      part = boost::json::serialize(scores_of(model.weights, own, memory, stream));
+      const models::PairScores scored = models::score_pairs(model.weights, own, options, memory, stream);
+      part = boost::json::serialize(part_of(scored, config.bf16_logits()));
     });
     for (const std::string& text : control.gather_all(part)) {
       const boost::json::value parsed = boost::json::parse(text);
-      for (const auto& score : parsed.as_array()) scores.push_back(score);
+      for (const auto& score : parsed.at("scores").as_array()) scores.push_back(score);
+      cut_contexts += parsed.at("cut_contexts").as_int64();
     }
     progress.show({.done = static_cast<int64_t>(scores.size()), .total = count, .text = ""});
   }
-  return invocation.finish(boost::json::object{{"scores", scores}});
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (cut_contexts > 0) {
+    invocation.log.warning("{} of {} contexts are longer than the model's {} tokens and were cut on the left",
+                           cut_contexts, count, model.weights.config.context_length);
+  }
+  return invocation.finish(
+      boost::json::object{{"scores", scores}, {"cut_contexts", cut_contexts}, {"seconds", seconds}});
 }
 
 // One line a pair.

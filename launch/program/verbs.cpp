@@ -26,6 +26,7 @@ Verb plan_harvest_verb();
 Verb plan_train_verb();
 Verb report_verb();
 Verb score_verb();
+Verb sparsity_verb();
 Verb sweep_verb();
 Verb train_verb();
 Verb verify_verb();
@@ -36,9 +37,9 @@ const std::vector<Verb>& verbs() {
       harvest_verb(),         train_verb(),         sweep_verb(),         evaluate_verb(),
       score_verb(),           diff_presence_verb(), diff_rotation_verb(), diff_match_verb(),
       diff_crosscoder_verb(), diff_saediff_verb(),  diff_kl_verb(),       diff_activation_verb(),
-      diff_pca_verb(),        plan_train_verb(),    plan_harvest_verb(),  report_verb(),
-      export_verb(),          import_verb(),        inspect_verb(),       verify_verb(),
-      completion_verb(),      help_verb(),
+      diff_pca_verb(),        sparsity_verb(),      plan_train_verb(),    plan_harvest_verb(),
+      report_verb(),          export_verb(),        import_verb(),        inspect_verb(),
+      verify_verb(),          completion_verb(),    help_verb(),
   };
   return all;
 }

@@ -5,9 +5,12 @@
 #include <functional>
 #include <string>
 
+#include "models/text/text_file.h"
 #include "runtime/core/log.h"
 
 namespace orthant::launch {
+
+using models::throw_unusable_line;
 
 // The text with ill-formed UTF-8 replaced (and a warning that counts it). Throws Error(kIo) naming the file.
 [[nodiscard]] std::string read_text_file(const std::string& path, Log& log);
@@ -16,7 +19,5 @@ namespace orthant::launch {
 // JSON.
 void visit_json_values(const std::string& path, Log& log,
                        const std::function<void(const boost::json::value&, int64_t)>& visit);
-// Error(kData): the line is JSON but not what the verb needs.
-[[noreturn]] void throw_unusable_line(const std::string& path, int64_t line, const std::string& why);
 
 }  // namespace orthant::launch

@@ -90,4 +90,24 @@ const boost::json::object& JsonFields::required_object(std::string_view key) con
   return value.get_object();
 }
 
+JsonFields JsonFields::part(std::string_view key) const {
+  (void)required_object(key);
+  return {required(key), *path_, key};
+}
+
+std::string JsonFields::required_text(std::string_view key) const {
+  const boost::json::value& value = required(key);
+  if (!value.is_string()) refuse(key, "a string is expected");
+  return std::string(value.get_string());
+}
+
+std::vector<std::string> JsonFields::required_texts(std::string_view key) const {
+  std::vector<std::string> texts;
+  for (const boost::json::value& value : required_array(key)) {
+    if (!value.is_string()) refuse(key, "an array of strings is expected");
+    texts.emplace_back(value.get_string());
+  }
+  return texts;
+}
+
 }  // namespace orthant::models

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace orthant::models {
 
@@ -32,6 +33,11 @@ class JsonFields {
   [[nodiscard]] const boost::json::value& required(std::string_view key) const;
   [[nodiscard]] const boost::json::array& required_array(std::string_view key) const;
   [[nodiscard]] const boost::json::object& required_object(std::string_view key) const;
+  [[nodiscard]] std::string required_text(std::string_view key) const;
+  [[nodiscard]] std::vector<std::string> required_texts(std::string_view key) const;  // an array of strings
+  // The fields of an object that is a field of this one.
+  [[nodiscard]] JsonFields part(std::string_view key) const;
+  [[nodiscard]] const boost::json::object& object() const { return *object_; }
 
   // Error(kData) about a field of this object.
   [[noreturn]] void refuse(std::string_view key, std::string_view why) const;

@@ -66,22 +66,37 @@ class Decoder {
         host_logits_(memory.device(), logits_.view().bytes()),
         continuations_(prompts.size()) {
     cache_.assign(capacities_);
+    if (options.pruning != nullptr)
+      pruning_state_.emplace(memory, weights.config, state_.limits, *options.pruning);
+    if (options.decode_weights != nullptr) decode_state_.emplace(memory, weights.config);
   }
 
   std::vector<std::vector<int32_t>> run() {
     BatchBuilder batch;
     for (const auto& prompt : prompts_) batch.add(prompt);
-    while (batch.tokens() > 0) {
-      const std::vector<int64_t> last = last_rows(batch.batch());
-      const auto hidden = forward(
-          weights_, {.batch = batch.batch(), .edits = options_.edits, .logit_rows = last, .cache = &cache_},
-          state_, stream_);
-      batch = choose_next(batch.batch(), hidden);
-    }
+    batch = after(batch.batch());
+    Stopwatch unread;
+    const Stopwatch::Scope scope(options_.decoding != nullptr ? *options_.decoding : unread);
+    while (batch.tokens() > 0) batch = after(batch.batch());
     return std::move(continuations_);
   }
 
  private:
+  // The batch that follows this one.
+  BatchBuilder after(const TokenBatch& batch) {
+    const std::vector<int64_t> last = last_rows(batch);
+    const auto hidden = forward(weights_,
+                                {.batch = batch,
+                                 .edits = options_.edits,
+                                 .logit_rows = last,
+                                 .cache = &cache_,
+                                 .pruning = options_.pruning,
+                                 .pruning_state = pruning_state_ ? &*pruning_state_ : nullptr,
+                                 .decode_weights = options_.decode_weights,
+                                 .decode_state = decode_state_ ? &*decode_state_ : nullptr},
+                                state_, stream_);
+    return choose_next(batch, hidden);
+  }
   static std::vector<int64_t> capacities(const ModelConfig& config,
                                          std::span<const std::vector<int32_t>> prompts,
                                          const GenerationOptions& options) {
@@ -151,6 +166,8 @@ class Decoder {
   std::vector<int64_t> capacities_;
   KvCache cache_;
   RunState state_;
+  std::optional<PruningState> pruning_state_;
+  std::optional<DecodeState> decode_state_;
   Tensor<float, 2> logits_;  // [1, vocabulary]
   HostCopy host_logits_;
   std::vector<std::vector<int32_t>> continuations_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/transformer/forward.h"
+#include "runtime/core/stopwatch.h"
 
 namespace orthant::models {
 
@@ -16,8 +17,12 @@ struct GenerationOptions {
   int64_t max_new_tokens = 32;
   double temperature = 0.0;  // 0: greedy, ties to the lowest token
   uint64_t seed = 0;
-  std::optional<int32_t> stop = {};    // ends a continuation and is its last token
-  std::span<const EditAt> edits = {};  // applied to prompt and new tokens alike
+  std::optional<int32_t> stop = {};       // ends a continuation and is its last token
+  std::span<const EditAt> edits = {};     // applied to prompt and new tokens alike
+  const ModelPruning* pruning = nullptr;  // of the projections' inputs, of prompt and new tokens alike
+  // What forwards of one row read (forward.h): those of the new tokens of a single prompt.
+  const DecodeWeights* decode_weights = nullptr;
+  Stopwatch* decoding = nullptr;  // runs while tokens after the first ones are made
 };
 
 // The new tokens of each prompt. Ends early where the model's context is full. Throws Error(kConfig) for an

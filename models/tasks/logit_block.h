@@ -1,6 +1,6 @@
 // Logits of a block of rows and what scores are made of: the log of each row's normaliser, its most probable
-// token and the logit of one token that is asked for. The logits stay on the device of the weights; the few
-// numbers of each row come to the host.
+// token and the logit of one token that is asked for, and of others after that. The logits stay on the device
+// of the weights; the few numbers of each row come to the host.
 //
 // One thread at a time.
 #pragma once
@@ -22,6 +22,12 @@ class LogitBlock {
   // Of `hidden` [at most kRows, d_model], which forward() returned or is a part of it; targets[r] is the
   // token whose logit is wanted after row r.
   void compute(Matrix<const float> hidden, std::span<const int32_t> targets, RunState& state, Stream& stream);
+
+  // Asks for other tokens after the rows of the last compute().
+  void choose(std::span<const int32_t> targets, Stream& stream);
+  // From now on all is as a model gives it whose logits are bf16 (kernels/transformer/log_softmax.h), until
+  // the next compute(); choose() comes next.
+  void round_to_bf16(Stream& stream);
 
   // Of the rows of the last compute().
   [[nodiscard]] double target_log_prob(int64_t row) const {

@@ -44,7 +44,8 @@ std::vector<double> window_nll(const Weights& weights, std::span<const int32_t> 
   if (share.count == 0) return nll;
   if (together == 0) together = std::max<int64_t>(1, kForwardTokens / window);
   together = std::min(together, share.count);
-  TokenScorer scorer(weights, {together * window, together, window}, memory, stream, pruning);
+  TokenScorer scorer(weights, {together * window, together, window}, memory, stream, LogitRounding::kNone,
+                     pruning);
   for (int64_t first = share.first; first < share.end(); first += together) {
     BatchBuilder builder;
     std::vector<int64_t> rows;

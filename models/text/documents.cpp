@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <cerrno>
 #include <cstring>
@@ -12,6 +11,7 @@
 #include <iterator>
 #include <vector>
 
+#include "models/text/text_file.h"
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/core/error.h"
 
@@ -56,28 +56,20 @@ std::ifstream open_text(const fs::path& path) {
   return file;
 }
 
-[[noreturn]] void throw_bad_line(const fs::path& path, int64_t line, const std::string& why) {
-  throw Error(ExitCode::kData,
-              {.problem = fmt::format("{}, line {} is not usable", path.string(), line),
-               .why = why,
-               .suggestion = "each line must be a JSON object; name the field with --text_field"});
-}
-
 std::string field_of(const boost::json::object& line, const std::string& field, const fs::path& path,
                      int64_t number) {
   const boost::json::value* text = line.if_contains(field);
-  if (text == nullptr) throw_bad_line(path, number, fmt::format("there is no field \"{}\"", field));
-  if (!text->is_string()) throw_bad_line(path, number, fmt::format("the field \"{}\" is no string", field));
-  return {text->as_string().begin(), text->as_string().end()};
+  if (text != nullptr && text->is_string()) return {text->as_string().begin(), text->as_string().end()};
+  throw Error(ExitCode::kData, {.problem = fmt::format("{}, line {} is not usable", path.string(), number),
+                                .why = text == nullptr ? fmt::format("there is no field \"{}\"", field)
+                                                       : fmt::format("the field \"{}\" is no string", field),
+                                .suggestion = "name the field with --text_field"});
 }
 
-std::string document_of_line(const std::string& line, const TextSource& source, const fs::path& path,
+std::string document_of_line(const boost::json::value& line, const TextSource& source, const fs::path& path,
                              int64_t number) {
-  boost::system::error_code error;
-  const boost::json::value value = boost::json::parse(line, error);
-  if (error) throw_bad_line(path, number, error.message());
-  if (!value.is_object()) throw_bad_line(path, number, "no JSON object");
-  const boost::json::object& object = value.get_object();
+  if (!line.is_object()) throw_unusable_line(path.string(), number, "no JSON object");
+  const boost::json::object& object = line.get_object();
   if (!source.openthoughts) return field_of(object, source.field, path, number);
   return openthoughts_document(*source.openthoughts, object,
                                [&](const char* name) { return field_of(object, name, path, number); });
@@ -90,16 +82,13 @@ bool is_blank(const std::string& line) {
 // Each returns false when the visitor wants no more.
 using Visit = std::function<bool(const std::string&)>;
 
-bool visit_json_lines(const fs::path& path, const TextSource& source, int64_t& invalid_utf8,
-                      const Visit& visit) {
-  std::ifstream file = open_text(path);
-  std::string line;
-  for (int64_t number = 1; std::getline(file, line); ++number) {
-    if (is_blank(line)) continue;
-    const std::string sound = replace_invalid_utf8(line, invalid_utf8);
-    if (!visit(document_of_line(sound, source, path, number))) return false;
-  }
-  return true;
+bool visit_documents_of_lines(const fs::path& path, const TextSource& source, int64_t& invalid_utf8,
+                              const Visit& visit) {
+  bool wants_more = true;
+  visit_json_lines(path.string(), invalid_utf8, [&](const boost::json::value& line, int64_t number) {
+    return wants_more = visit(document_of_line(line, source, path, number));
+  });
+  return wants_more;
 }
 
 bool visit_paragraphs(const fs::path& path, const Visit& visit) {
@@ -118,7 +107,7 @@ bool visit_paragraphs(const fs::path& path, const Visit& visit) {
 }
 
 bool visit_file(const fs::path& path, const TextSource& source, int64_t& invalid_utf8, const Visit& visit) {
-  if (path.extension() == ".jsonl") return visit_json_lines(path, source, invalid_utf8, visit);
+  if (path.extension() == ".jsonl") return visit_documents_of_lines(path, source, invalid_utf8, visit);
   if (source.split == TextSplit::kParagraph) return visit_paragraphs(path, visit);
   std::ifstream file = open_text(path);
   return visit(std::string(std::istreambuf_iterator<char>(file), {}));

@@ -36,10 +36,25 @@ std::vector<kernels::AttentionSequence> attention_sequences(const Pass& pass, in
   std::vector<kernels::AttentionSequence> sequences;
   for (int64_t s = 0; s < pass.args.batch.sequences(); ++s) {
     const int64_t first = pass.args.batch.offsets[static_cast<size_t>(s)];
-    const int64_t rows = pass.args.batch.offsets[static_cast<size_t>(s) + 1] - first;
+    const int64_t rows = pass.args.batch.rows_of(s);
     sequences.push_back(pass.cache.sequence(pass.cache.layers() == 1 ? 0 : layer, s, first, rows));
   }
   return sequences;
+}
+
+// The parents' rows, to be kept once more before each child's own.
+std::vector<kernels::AttentionSequence> inherited_rows(
+    const TokenBatch& batch, std::span<const kernels::AttentionSequence> sequences) {
+  std::vector<kernels::AttentionSequence> inherited;
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
+    if (batch.parent_of(s) < 0) continue;
+    inherited.push_back(sequences[static_cast<size_t>(s)]);
+    const kernels::AttentionSequence& parent = sequences[static_cast<size_t>(batch.parent_of(s))];
+    inherited.back().first_row = parent.first_row;
+    inherited.back().rows = parent.rows;
+    inherited.back().first_position = 0;
+  }
+  return inherited;
 }
 
 void count_attention_flops(const Pass& pass, std::span<const kernels::AttentionSequence> sequences) {
@@ -97,6 +112,8 @@ void attention_half(const Pass& pass, int64_t layer) {
   const kernels::AttentionShape shape = attention_shape(pass.weights.config);
   const Matrix<float> query = state.query.view().rows(0, pass.tokens());
   kernels::store_keys_values(shape, sequences, state.key.view(), state.value.view(), pass.stream);
+  kernels::store_keys_values(shape, inherited_rows(pass.args.batch, sequences), state.key.view(),
+                             state.value.view(), pass.stream);
   kernels::attention(shape, sequences, query, query, state.attention_scratch.view(), pass.stream);
   count_attention_flops(pass, sequences);
   const Target output{Projection::kOutput, weights.output, pass.delta()};
@@ -214,33 +231,54 @@ void check_tokens(const Weights& weights, const TokenBatch& batch) {
   }
 }
 
+void check_parents(const ForwardArgs& args) {
+  const TokenBatch& batch = args.batch;
+  if (batch.parents.empty()) return;
+  require(args.cache == nullptr, "parents go without a cache");
+  require(static_cast<int64_t>(batch.parents.size()) == batch.sequences(), "every sequence tells its parent");
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
+    const int64_t parent = batch.parent_of(s);
+    require(parent < s && (parent < 0 || batch.parent_of(parent) < 0),
+            "parents come before their children and have no parents");
+  }
+}
+
+// Positions that come before the first row of a sequence.
+int64_t rows_before(const ForwardArgs& args, int64_t sequence) {
+  if (args.cache != nullptr) return args.cache->length(sequence);
+  const int64_t parent = args.batch.parent_of(sequence);
+  return parent < 0 ? 0 : args.batch.rows_of(parent);
+}
+
 // Positions and sequence numbers of the batch's tokens; gives the one-layer cache its slots.
 void lay_out_batch(const ForwardArgs& args, RunState& state) {
   const TokenBatch& batch = args.batch;
   require(batch.tokens() <= state.limits.tokens, "the batch fits the run state");
   require(batch.sequences() <= state.limits.sequences || args.cache != nullptr,
           "the sequences fit the run state");
+  check_parents(args);
   state.positions.clear();
   state.sequences.clear();
   std::vector<int64_t> lengths;
   for (int64_t s = 0; s < batch.sequences(); ++s) {
-    const int64_t length = batch.offsets[static_cast<size_t>(s) + 1] - batch.offsets[static_cast<size_t>(s)];
-    const int64_t begin = args.cache == nullptr ? 0 : args.cache->length(s);
+    const int64_t length = batch.rows_of(s);
+    const int64_t begin = rows_before(args, s);
     require(begin + length <= state.limits.positions, "a sequence fits the run state");
     for (int64_t i = 0; i < length; ++i) {
       state.positions.push_back(static_cast<int32_t>(begin + i));
       state.sequences.push_back(static_cast<int32_t>(s));
     }
-    lengths.push_back(length);
+    lengths.push_back(begin + length);
   }
   require(static_cast<int64_t>(state.positions.size()) == batch.tokens(), "offsets cover the batch");
-  if (args.cache == nullptr) state.one_layer.assign(lengths);
+  if (args.cache != nullptr) return;
+  state.one_layer.assign(lengths);
+  for (int64_t s = 0; s < batch.sequences(); ++s) state.one_layer.advance(s, rows_before(args, s));
 }
 
 void advance_cache(const ForwardArgs& args) {
   for (int64_t s = 0; args.cache != nullptr && s < args.batch.sequences(); ++s) {
-    const auto slot = static_cast<size_t>(s);
-    args.cache->advance(s, args.batch.offsets[slot + 1] - args.batch.offsets[slot]);
+    args.cache->advance(s, args.batch.rows_of(s));
   }
 }
 

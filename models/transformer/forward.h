@@ -2,15 +2,16 @@
 // hidden rows.
 //
 // Sequences of different lengths lie end to end without padding, so a batch costs what its tokens cost. What
-// a token gives depends on its own sequence alone, bit for bit: not on the batch, the number of threads or
-// whether the keys came from a cache. The precision of the weights is that of the projections, of the MLP and
-// of the head; attention between tokens, norms and the residual stream are f32. It runs where the weights
-// are: run state, cache, taps and stream are of that device, and results are there once the stream has come
-// so far. Not Collective. One thread at a time per RunState.
+// a token gives depends on its own sequence alone, bit for bit: not on the batch, the number of threads,
+// whether the keys came from a cache or whether sequences share their beginning. The precision of the weights
+// is that of the projections, of the MLP and of the head; attention between tokens, norms and the residual
+// stream are f32. It runs where the weights are: run state, cache, taps and stream are of that device, and
+// results are there once the stream has come so far. Not Collective. One thread at a time per RunState.
 #pragma once
 
 #include <span>
 
+#include "models/transformer/decode_weights.h"
 #include "models/transformer/hook.h"
 #include "models/transformer/pruning.h"
 #include "models/transformer/run_state.h"
@@ -19,12 +20,23 @@
 
 namespace orthant::models {
 
-// Tokens of all sequences end to end: sequence s is token_ids[offsets[s], offsets[s + 1]).
+// Tokens of all sequences end to end: sequence s is token_ids[offsets[s], offsets[s + 1]). Where sequences
+// begin alike, what they share can be a sequence of its own, which the others continue as if it stood before
+// each of them: sequence s continues sequence parents[s], or none (-1). A parent comes before its children,
+// has no parent itself, and goes without a cache.
 struct TokenBatch {
-  std::span<const int32_t> token_ids;  // [tokens], on the host
-  std::span<const int64_t> offsets;    // [sequences + 1], on the host
+  std::span<const int32_t> token_ids;     // [tokens], on the host
+  std::span<const int64_t> offsets;       // [sequences + 1], on the host
+  std::span<const int64_t> parents = {};  // [sequences], on the host; empty: none has one
   [[nodiscard]] int64_t tokens() const { return static_cast<int64_t>(token_ids.size()); }
   [[nodiscard]] int64_t sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
+  [[nodiscard]] int64_t rows_of(int64_t sequence) const {
+    const auto s = static_cast<size_t>(sequence);
+    return offsets[s + 1] - offsets[s];
+  }
+  [[nodiscard]] int64_t parent_of(int64_t sequence) const {
+    return parents.empty() ? -1 : parents[static_cast<size_t>(sequence)];
+  }
 };
 
 // Copies what passes the hook, after the edits there. `into` [tokens, d_model].
@@ -52,6 +64,9 @@ struct ForwardArgs {
   const ModelPruning* pruning = nullptr;
   PruningState* pruning_state = nullptr;
   const ProjectionInputs* inputs = nullptr;  // with a state for whole batches
+  // Where a forward has one row, its projections come from these weights, f32 or not; the others are as ever.
+  const DecodeWeights* decode_weights = nullptr;
+  DecodeState* decode_state = nullptr;
   // Begins with these rows [tokens, d_model] before block `first_block`, in place of the embedding.
   Matrix<const float> residual = {};
   int64_t first_block = 0;

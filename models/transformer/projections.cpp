@@ -6,6 +6,7 @@
 #include "kernels/dense/elementwise.h"
 #include "kernels/pruning/column_norms.h"
 #include "kernels/pruning/prune_sequences.h"
+#include "models/transformer/row_projections.h"
 #include "runtime/device/pinned_buffer.h"
 
 namespace orthant::models {
@@ -205,6 +206,7 @@ void begin_pruning(const Pass& pass) {
 
 void project_block(const Pass& pass, int64_t layer, const RowBlock& block, Matrix<const float> x,
                    std::span<const Target> targets) {
+  if (has_decoded_row(pass)) return project_row(pass, layer, x, targets);
   if (pass.args.pruning == nullptr) return project_dense(pass, block, x, targets);
   const InputSelection* in_kept = nullptr;
   Matrix<const float> kept;

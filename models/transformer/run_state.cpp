@@ -43,6 +43,6 @@ RunState::RunState(Memory& memory, const ModelConfig& config, kernels::Precision
       operands(memory, "run state", limits.tokens * widest_row(config), precision),
       attention_scratch(memory, "run state",
                         {blocks.threads * kernels::attention_workspace_floats(attention_shape(config))}),
-      one_layer(memory, config, 1, limits.tokens, limits.sequences) {}
+      one_layer(memory, config, 1, std::max(limits.tokens, limits.kept), limits.sequences) {}
 
 }  // namespace orthant::models

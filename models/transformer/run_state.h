@@ -16,7 +16,9 @@ namespace orthant::models {
 struct RunLimits {
   int64_t tokens = 0;     // of one forward, over all sequences
   int64_t sequences = 1;  // of one forward
-  int64_t positions = 0;  // of the longest sequence, cached ones included
+  int64_t positions = 0;  // of the longest sequence, cached ones and its parent's included
+  int64_t kept = 0;  // positions of all sequences without a cache, parents counted again with each child; at
+                     // least `tokens`
 };
 
 // How rows are dealt out for the projections. On the CPU a thread takes blocks of rows: enough rows to use

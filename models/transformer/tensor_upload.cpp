@@ -14,6 +14,10 @@ void grow(Tensor<T, 1>& tensor, int64_t elements, Memory& memory) {
 }  // namespace
 
 void TensorUpload::read(const std::string& name, Matrix<float> into) {
+  if (memory_.device() == kCpu) {
+    if (!memory_.counts_only()) file_.read(name, into.span());
+    return;
+  }
   if (const auto stored = file_.stored(name)) return widen(*stored, into);
   if (!memory_.counts_only()) copy_read(name, into);
 }

@@ -1,5 +1,5 @@
-// Tensors of a model file into the memory of a device: what is stored is copied there and widened there, so
-// that a quantised model crosses in its own size.
+// Tensors of a model file into memory, widened: for a device what is stored is copied there and widened
+// there, so that a quantised model crosses in its own size.
 //
 // One tensor at a time through buffers that are kept. Not thread-safe.
 #pragma once

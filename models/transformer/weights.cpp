@@ -18,12 +18,12 @@ class WeightReader {
 
   Tensor<float, 1> vector(const std::string& name, int64_t length) {
     Tensor<float, 1> tensor(memory_, "weights", {length});
-    read(name, {tensor.data(), {length, 1}, memory_.device()});
+    upload_.read(name, {tensor.data(), {length, 1}, memory_.device()});
     return tensor;
   }
   Tensor<float, 2> matrix(const std::string& name, int64_t rows, int64_t columns) {
     Tensor<float, 2> tensor(memory_, "weights", {rows, columns});
-    read(name, tensor.view());
+    upload_.read(name, tensor.view());
     return tensor;
   }
   Tensor<float, 1> bias(const std::string& layer, int64_t length) {
@@ -32,7 +32,7 @@ class WeightReader {
   kernels::PackedWeights packed(const std::string& layer, int64_t columns, int64_t depth) {
     if (scratch_.shape()[0] < columns * depth) scratch_ = {memory_, "loading", {columns * depth}};
     const Matrix<float> rows{scratch_.data(), {columns, depth}, memory_.device()};
-    read(layer + ".weight", rows);
+    upload_.read(layer + ".weight", rows);
     return packed(rows);
   }
   kernels::PackedWeights packed(Matrix<const float> rows) {
@@ -42,10 +42,6 @@ class WeightReader {
   }
 
  private:
-  void read(const std::string& name, Matrix<float> into) {
-    if (memory_.device() != kCpu) return upload_.read(name, into);
-    if (!memory_.counts_only()) file_.read(name, into.span());
-  }
   const ModelFile& file_;
   kernels::Precision precision_;
   Memory& memory_;

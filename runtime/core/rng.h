@@ -27,9 +27,10 @@ enum class Purpose : uint32_t {
   kTest = 13,
   kEncoderMomentRounding = 14,
   kDecoderMomentRounding = 15,
-  kCropStart = 16,
-  kCropOrder = 17,
-  kLowRankStart = 18,
+  kPairedBootstrap = 16,
+  kCropStart = 17,
+  kCropOrder = 18,
+  kLowRankStart = 19,
 };
 
 // Four 32-bit words from a 128-bit counter and a 64-bit key.

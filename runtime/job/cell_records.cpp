@@ -30,9 +30,16 @@ bool CellRecords::has(const std::string& key) const {
 }
 
 int64_t CellRecords::count() const {
-  const std::vector<std::string> names = names_in(folder_);
-  return std::count_if(names.begin(), names.end(),
-                       [](const std::string& name) { return name.ends_with(kSuffix); });
+  return static_cast<int64_t>(keys().size());
+}
+
+std::vector<std::string> CellRecords::keys() const {
+  std::vector<std::string> keys;
+  for (const std::string& name : names_in(folder_)) {
+    if (name.ends_with(kSuffix)) keys.push_back(name.substr(0, name.size() - kSuffix.size()));
+  }
+  std::sort(keys.begin(), keys.end());
+  return keys;
 }
 
 std::optional<boost::json::object> CellRecords::read(const std::string& key) const {

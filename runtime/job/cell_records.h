@@ -6,6 +6,7 @@
 #include <boost/json/object.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace orthant {
 
@@ -17,6 +18,7 @@ class CellRecords {
   // Whether the cell has a record. Asks the file system.
   [[nodiscard]] bool has(const std::string& key) const;
   [[nodiscard]] int64_t count() const;
+  [[nodiscard]] std::vector<std::string> keys() const;  // of all records, in order
   // Nothing where there is none; Error(kData) where it is damaged.
   [[nodiscard]] std::optional<boost::json::object> read(const std::string& key) const;
   void write(const std::string& key, const boost::json::object& record) const;

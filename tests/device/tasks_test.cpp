@@ -57,7 +57,7 @@ TEST_F(TasksOnDevice, PairsHaveTheScoresOfTheCpu) {
   const std::vector<models::TokenPair> pairs = {
       {{1, 2, 3}, {4, 5}}, {{1, 2, 3}, {9}}, {{1, 2, 3}, {4}}, {{7}, some_tokens(40, 1)}};
   const auto scores_of = [&](LoadedModel& at) {
-    return models::score_pairs(at.weights, pairs, kQuiet, at.memory, at.stream);
+    return models::score_pairs(at.weights, pairs, {}, at.memory, at.stream).pairs;
   };
   const auto expected = scores_of(cpu), found = scores_of(*model);
   for (size_t i = 0; i < pairs.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/transformer/log_softmax.h"
 #include "kernels/transformer/transformer_cuda.h"
 #include "tests/emulation/kernel_test.h"
 
@@ -65,6 +66,34 @@ TEST_F(LogSoftmaxKernel, HoldsForLargeLogits) {
   const std::vector<float> logits = {30000.0f, 29999.0f, -30000.0f};
   const DeviceArray<float> device{std::span<const float>(logits)};
   EXPECT_NEAR(std::get<0>(normalized(device, 3))[0], 30000.0 + std::log1p(std::exp(-1.0)), 1e-6);
+}
+
+TEST_F(LogSoftmaxKernel, Bf16LogProbabilitiesAreThoseOfTheCpu) {
+  for (const int64_t width : {1, 2, 33, 513, 3001}) {
+    const Tensor<float, 2> logits = random_logits(3, width, 1);
+    Tensor<float, 2> expected = random_logits(3, width, 1);
+    std::vector<double> expected_sums(3);
+    std::vector<int32_t> expected_largest(3);
+    log_softmax_bf16(expected.view(), {expected_sums.data(), {3}}, {expected_largest.data(), {3}}, stream_);
+    const auto work = [&] {
+      const auto device = on_device(logits);
+      const DeviceArray<double> log_sums(3);
+      const DeviceArray<int32_t> largest(3);
+      cuda::log_softmax_bf16(device.matrix(width), log_sums.vector(), largest.vector(), stream_);
+      return std::tuple(device.values(), log_sums.values(), largest.values());
+    };
+    const auto [found, log_sums, largest] = testing::in_every_order(work);
+    for (size_t row = 0; row < 3; ++row) EXPECT_NEAR(log_sums[row], expected_sums[row], 1e-6) << width;
+    for (size_t i = 0; i < found.size(); ++i) {
+      // A sum that differs in the last bits may send a value beside a middle to the other side.
+      const float other = expected.view().span()[i];
+      EXPECT_NEAR(found[i], other, std::abs(other) / 128.0f) << width;
+    }
+    for (size_t row = 0; row < 3; ++row) {
+      const auto begin = found.begin() + static_cast<int64_t>(row) * width;
+      EXPECT_EQ(largest[row], std::max_element(begin, begin + width) - begin) << width;
+    }
+  }
 }
 
 TEST_F(LogSoftmaxKernel, DivergenceMatchesTheReferenceAndIsZeroForEqualRows) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cmath>
+#include <functional>
 #include <numbers>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,10 @@ using Rows = std::vector<std::vector<double>>;  // [tokens][width]
 class ReferenceForward {
  public:
   explicit ReferenceForward(const MemoryModel& model) : model_(model), config_(model.config()) {}
+
+  // What becomes of a projection: given its name ("model.layers.0.mlp.up_proj") and input, its output without
+  // bias. Nothing: the product.
+  std::function<std::optional<Rows>(const std::string& name, const Rows& x)> projected = {};
 
   // logits [tokens][vocabulary]; `residual_post` receives [layers] residual streams after each block.
   [[nodiscard]] Rows logits(const std::vector<int32_t>& ids, std::vector<Rows>& residual_post) const {
@@ -55,10 +61,13 @@ class ReferenceForward {
     const TinyTensor& weight = model_.at(name + ".weight");
     const auto columns = static_cast<size_t>(weight.shape[0]);
     Rows out(x.size(), std::vector<double>(columns, 0.0));
+    const std::optional<Rows> given = projected ? projected(name, x) : std::nullopt;
     for (size_t t = 0; t < x.size(); ++t) {
       for (size_t c = 0; c < columns; ++c) {
         if (model_.has(name + ".bias")) out[t][c] = model_.at(name + ".bias").values[c];
-        for (size_t k = 0; k < x[t].size(); ++k) out[t][c] += x[t][k] * weight.values[c * x[t].size() + k];
+        if (given) out[t][c] += (*given)[t][c];
+        for (size_t k = 0; k < x[t].size() && !given; ++k)
+          out[t][c] += x[t][k] * weight.values[c * x[t].size() + k];
       }
     }
     return out;

@@ -35,6 +35,18 @@ TEST(RoundBf16, MatchesTheReferenceInEveryBitPatternOfTheUpperHalf) {
   EXPECT_TRUE(testing::same_bits(values, expected));
 }
 
+// The resolution is 1/8 near -20 and 1/32 near -5, where choices of a question come to tie.
+TEST(RoundBf16, RoundsLogProbabilities) {
+  const auto rounded = [](float value) {
+    kernels::round_bf16({&value, 1});
+    return value;
+  };
+  EXPECT_EQ(rounded(-20.05f), -20.0f);
+  EXPECT_EQ(rounded(-20.07f), -20.125f);
+  EXPECT_EQ(rounded(-0.3333f), -0.333984375f);
+  for (const float value : {-5.019f, -5.02f, -5.03f}) EXPECT_EQ(rounded(value), -5.03125f);
+}
+
 TEST(RoundBf16, GoesToTheEvenNeighbourOfATie) {
   EXPECT_EQ(rounded_bits(0x3f808000u), 0x3f800000u);
   EXPECT_EQ(rounded_bits(0x3f818000u), 0x3f820000u);

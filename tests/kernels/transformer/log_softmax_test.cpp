@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/ref/log_softmax.h"
+#include "kernels/ref/round_bf16.h"
 #include "tests/support/normal_matrix.h"
 
 namespace orthant {
@@ -51,6 +52,51 @@ TEST(LogSoftmax, TiesGoToTheLowestToken) {
 TEST(LogSoftmax, HoldsForLargeLogits) {
   std::vector<float> logits = {30000.0f, 29999.0f, -30000.0f};
   EXPECT_NEAR(normalize({logits.data(), {1, 3}}).log_sums[0], 30000.0 + std::log1p(std::exp(-1.0)), 1e-6);
+}
+
+// Where the f32 value lies beside the middle of two bf16 numbers, both are right: it errs by 4e-6 for
+// log-probabilities of up to 32.
+void expect_bf16_of(float found, double exact, int64_t width) {
+  const float low = kernels::ref::round_bf16(static_cast<float>(exact - 4e-6));
+  const float high = kernels::ref::round_bf16(static_cast<float>(exact + 4e-6));
+  EXPECT_TRUE(found == low || found == high) << found << " for " << exact << " of " << width;
+}
+
+TEST(LogSoftmaxBf16, RoundsTheLogitsAndThenTheirLogProbabilities) {
+  for (const int64_t width : {1, 2, 33, 1025, 49152}) {
+    NormalMatrix logits(3, width, 1, 4.0f);
+    NormalMatrix rounded(3, width, 1, 4.0f);
+    for (float& value : rounded.view().span()) value = kernels::ref::round_bf16(value);
+    const auto log_sums = kernels::ref::log_normalizers(rounded.view());
+    std::vector<double> found(3);
+    std::vector<int32_t> largest(3);
+    Stream stream;
+    kernels::log_softmax_bf16(logits.view(), {found.data(), {3}}, {largest.data(), {3}}, stream);
+    for (int64_t row = 0; row < 3; ++row) {
+      const auto r = static_cast<size_t>(row);
+      EXPECT_NEAR(found[r], log_sums[r], 2e-6);
+      const float* values = logits.view().row(row);
+      EXPECT_EQ(largest[r], std::max_element(values, values + width) - values);
+      for (int64_t i = 0; i < width; ++i) {
+        expect_bf16_of(values[i], static_cast<double>(rounded.view().row(row)[i]) - log_sums[r], width);
+      }
+    }
+  }
+}
+
+// 0.5 and the next bf16 number differ, their log-probabilities -2.9064 and -2.9025 do not: numbers there are
+// 1/64 apart.
+TEST(LogSoftmaxBf16, GivesTiesOfRoundedLogProbabilitiesToTheLowest) {
+  std::vector<float> logits(20, 0.400390625f);
+  logits[3] = 0.5f;
+  logits[7] = 0.50390625f;
+  int32_t largest = -1;
+  double log_sum = 0.0;
+  Stream stream;
+  kernels::log_softmax_bf16({logits.data(), {1, 20}}, {&log_sum, {1}}, {&largest, {1}}, stream);
+  EXPECT_EQ(largest, 3);
+  EXPECT_EQ(logits[3], -2.90625f);
+  EXPECT_EQ(logits[7], -2.90625f);
 }
 
 TEST(LogSoftmax, DivergenceMatchesTheReference) {

@@ -97,7 +97,7 @@ TEST(TasksGolden, PairScoresAreThoseOfTheHarness) {
     }
   }
   Stream stream;
-  const auto scores = models::score_pairs(golden_weights(), pairs, kQuiet, testing::test_memory(), stream);
+  const auto scores = models::score_pairs(golden_weights(), pairs, {}, testing::test_memory(), stream).pairs;
   ASSERT_EQ(scores.size(), 2 * count);
   for (size_t i = 0; i < scores.size(); ++i) {
     const auto& item = items[i / 2];

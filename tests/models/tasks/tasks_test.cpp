@@ -4,10 +4,8 @@
 
 #include "models/tasks/edit_effect.h"
 #include "models/tasks/generation.h"
-#include "models/tasks/pair_scoring.h"
 #include "models/tasks/window_perplexity.h"
 #include "runtime/core/error.h"
-#include "tests/support/letter_tokenizer.h"
 #include "tests/support/reference_forward.h"
 
 namespace orthant {
@@ -65,56 +63,6 @@ TEST_F(Tasks, WindowsThatCannotBeAreRefused) {
   EXPECT_THROW((void)models::count_windows(19, 20, 0, 512), Error);
   EXPECT_THROW((void)models::count_windows(1000, 513, 0, 512), Error);
   EXPECT_THROW((void)models::count_windows(1000, 1, 0, 512), Error);
-}
-
-TEST_F(Tasks, PairScoresMatchTheFormulasAndDoNotDependOnOtherPairs) {
-  std::vector<models::TokenPair> pairs = {
-      {{1, 2, 3}, {4, 5}}, {{1, 2, 3}, {9}}, {{1, 2, 3}, {4}}, {{7}, tokens(40, 1)}};
-  const auto scores = models::score_pairs(weights, pairs, kQuiet, memory, stream);
-  for (size_t i = 0; i < pairs.size(); ++i) {
-    std::vector<int32_t> ids = pairs[i].context;
-    ids.insert(ids.end(), pairs[i].continuation.begin(), pairs[i].continuation.end());
-    const auto log_probs = reference_log_probs(ids);
-    double sum = 0.0;
-    for (size_t t = pairs[i].context.size() - 1; t < log_probs.size(); ++t) sum += log_probs[t];
-    EXPECT_NEAR(scores[i].log_prob, sum, 1e-3);
-    EXPECT_EQ(scores[i].tokens, static_cast<int64_t>(pairs[i].continuation.size()));
-    EXPECT_EQ(
-        models::score_pairs(weights, std::span(pairs).subspan(i, 1), kQuiet, memory, stream)[0].log_prob,
-        scores[i].log_prob);
-  }
-}
-
-// One input of 301 tokens of which more rows are scored than one forward has: 30 times 100.
-TEST_F(Tasks, ManyContinuationsOfOneInputAreScoredInParts) {
-  const auto ids = tokens(302, 6);
-  const models::TokenPair pair{{ids.begin(), ids.end() - 100}, {ids.end() - 100, ids.end()}};
-  const std::vector<models::TokenPair> pairs(30, pair);
-  const auto scores = models::score_pairs(weights, pairs, kQuiet, memory, stream);
-  const auto alone =
-      models::score_pairs(weights, std::span(pairs).first(1), kQuiet, memory, stream)[0].log_prob;
-  ASSERT_EQ(scores.size(), 30u);
-  for (const auto& score : scores) EXPECT_EQ(score.log_prob, alone);
-}
-
-TEST_F(Tasks, LongContextsAreCutOnTheLeft) {
-  const auto context = tokens(600, 2);
-  const std::vector<models::TokenPair> pairs = {{context, {4, 5}},
-                                                {{context.begin() + 89, context.end()}, {4, 5}}};
-  const auto scores = models::score_pairs(weights, pairs, kQuiet, memory, stream);
-  EXPECT_EQ(scores[0].log_prob, scores[1].log_prob);
-  const std::vector<models::TokenPair> endless = {{{1}, tokens(513, 2)}};
-  EXPECT_THROW((void)models::score_pairs(weights, endless, kQuiet, memory, stream), Error);
-}
-
-TEST_F(Tasks, PairsAreTokenisedAsTheHarnessDoes) {
-  const testing::LetterTokenizer plain, with_bos(true);
-  const auto pair = models::encode_pair(plain, "ab ", "cd");
-  EXPECT_EQ(pair.context, plain.encode("ab"));
-  EXPECT_EQ(pair.continuation, plain.encode("cd"));
-  EXPECT_EQ(models::encode_pair(plain, "", "cd").context, std::vector<int32_t>{1});
-  EXPECT_EQ(models::encode_pair(with_bos, "a", "b").context, (std::vector<int32_t>{1, 3}));
-  EXPECT_THROW((void)models::encode_pair(plain, "ab", "?"), Error);
 }
 
 // Adds a constant to every coordinate.

@@ -34,7 +34,7 @@ class Forward : public ::testing::Test {
   ~Forward() override { omp_set_num_threads(threads_before); }
 
   Output run(const std::vector<std::vector<int32_t>>& sequences, models::KvCache* cache = nullptr,
-             HookPoint hook = {1, HookSite::kResidPost}) {
+             HookPoint hook = {1, HookSite::kResidPost}, const std::vector<int64_t>& parents = {}) {
     std::vector<int32_t> ids;
     std::vector<int64_t> offsets = {0};
     for (const auto& sequence : sequences) {
@@ -42,15 +42,16 @@ class Forward : public ::testing::Test {
       offsets.push_back(static_cast<int64_t>(ids.size()));
     }
     const auto tokens = static_cast<int64_t>(ids.size());
-    models::RunState state(memory, weights, {tokens, static_cast<int64_t>(sequences.size()), 512});
+    const int64_t kept = parents.empty() ? 0 : 512 * static_cast<int64_t>(sequences.size());
+    models::RunState state(memory, weights, {tokens, static_cast<int64_t>(sequences.size()), 512, kept});
     std::vector<int64_t> rows(ids.size());
     std::iota(rows.begin(), rows.end(), 0);
     Output out{std::vector<float>(static_cast<size_t>(tokens * model.config().vocabulary)),
                std::vector<float>(static_cast<size_t>(tokens * model.config().d_model))};
     const models::Tap tap{hook, {out.tap.data(), {tokens, model.config().d_model}}};
     const auto hidden = models::forward(
-        weights, {.batch = {ids, offsets}, .taps = {&tap, 1}, .logit_rows = rows, .cache = cache}, state,
-        stream);
+        weights, {.batch = {ids, offsets, parents}, .taps = {&tap, 1}, .logit_rows = rows, .cache = cache},
+        state, stream);
     models::project_logits(weights, hidden, {out.logits.data(), {tokens, model.config().vocabulary}}, state,
                            stream);
     return out;
@@ -84,6 +85,37 @@ TEST_F(Forward, GivesEachSequenceOfABatchTheBitsItHasAlone) {
     const Output alone = run({sequence});
     for (const float expected : alone.logits) ASSERT_EQ(together.logits[logit++], expected);
     for (const float expected : alone.tap) ASSERT_EQ(together.tap[value++], expected);
+  }
+}
+
+// Parents of 1, 16, 70 rows: within a block of keys, at its end, beyond it.
+TEST_F(Forward, GivesChildrenTheBitsOfTheirWholeSequences) {
+  for (const int64_t shared : {1, 16, 63, 64, 70}) {
+    const auto beginning = some_tokens(shared, 11, 2);
+    const std::vector<std::vector<int32_t>> sequences = {some_tokens(9, 11, 7), beginning,
+                                                         some_tokens(1, 11, 3), some_tokens(130, 11, 4),
+                                                         some_tokens(5, 11, 5), some_tokens(40, 11, 1),
+                                                         some_tokens(17, 11, 6)};
+    const std::vector<int64_t> parents = {-1, -1, 1, 1, 0, -1, 1};
+    const auto values_of = [](const std::vector<float>& values, size_t row, size_t rows, size_t width) {
+      return std::vector<float>(values.begin() + static_cast<long>(row * width),
+                                values.begin() + static_cast<long>((row + rows) * width));
+    };
+    for (const int threads : {1, 2}) {
+      omp_set_num_threads(threads);
+      const Output together = run(sequences, nullptr, {1, HookSite::kResidPost}, parents);
+      size_t row = 0;
+      for (size_t s = 0; s < sequences.size(); ++s) {
+        std::vector<int32_t> whole;
+        if (parents[s] >= 0) whole = sequences[static_cast<size_t>(parents[s])];
+        const size_t before = whole.size(), own = sequences[s].size();
+        whole.insert(whole.end(), sequences[s].begin(), sequences[s].end());
+        const Output alone = run({whole});
+        EXPECT_EQ(values_of(together.logits, row, own, 11), values_of(alone.logits, before, own, 11)) << s;
+        EXPECT_EQ(values_of(together.tap, row, own, 24), values_of(alone.tap, before, own, 24)) << s;
+        row += own;
+      }
+    }
   }
 }
 
@@ -191,6 +223,22 @@ TEST_F(Forward, AnEditChangesItsSequenceAndIsSeenByTheTap) {
   for (size_t i = 72; i < 168; ++i) EXPECT_EQ(after[i], static_cast<float>(i % 24) * 0.1f);
   EXPECT_NE(std::vector(later.begin() + 72, later.end()),
             std::vector(later_plain.begin() + 72, later_plain.end()));
+}
+
+TEST_F(Forward, TellsEditsTheWholePositionsOfChildren) {
+  const std::vector<int32_t> ids = {1, 2, 3, 4, 5, 6};
+  const std::vector<int64_t> offsets = {0, 3, 4, 6};
+  const std::vector<int64_t> parents = {-1, 0, 0};
+  Replace edit(2);
+  std::vector<float> after(144);
+  models::RunState state(memory, weights, {6, 3, 5, 12});
+  const models::Tap tap{{0, HookSite::kResidPost}, {after.data(), {6, 24}}};
+  const models::EditAt at{{0, HookSite::kResidPost}, &edit};
+  (void)models::forward(weights, {.batch = {ids, offsets, parents}, .taps = {&tap, 1}, .edits = {&at, 1}},
+                        state, stream);
+  EXPECT_EQ(edit.at, (std::vector<int32_t>{0, 1, 2, 3, 3, 4}));
+  for (size_t i = 96; i < 144; ++i) EXPECT_EQ(after[i], static_cast<float>(i % 24) * 0.1f);
+  EXPECT_NE(after[95], static_cast<float>(95 % 24) * 0.1f);
 }
 
 TEST_F(Forward, RefusesATokenOutsideTheVocabulary) {

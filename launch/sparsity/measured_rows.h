@@ -1,0 +1,35 @@
+// The rows of a sparsity study: what each task's metrics are of each variant, beside the dense model in the
+// same run. Pure functions of records. Thread-safe.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "launch/sparsity/task_data.h"
+#include "launch/sparsity/variants.h"
+
+namespace orthant::launch {
+
+// The requests of all documents of a task under one variant, in order: the objects of requests.jsonl.
+using RequestsOf =
+    std::function<std::vector<const boost::json::object*>(const Variant& variant, const TaskData& task)>;
+
+struct StudyNames {
+  std::string layers, projections;
+  bool uses_bf16_scores = false;
+};
+
+// One row a variant, task and metric: value, stderr, drop_percent (positive: worse than dense), and where a
+// metric has a value a document the difference from dense with its standard error and 95 % interval (paired
+// bootstrap over documents, of the logarithm where it is a perplexity), and of right and wrong answers the
+// p-value of McNemar's test.
+[[nodiscard]] boost::json::array measured_rows(const Variants& variants, const std::vector<TaskData>& tasks,
+                                               const RequestsOf& requests_of, const StudyNames& names);
+
+// One row a variant that is not dense: the mean over the tasks that have an accuracy of the relative drops of
+// their headline metrics (activation_sparsity 9), in percent.
+[[nodiscard]] boost::json::array mean_drops(const boost::json::array& rows);
+
+}  // namespace orthant::launch

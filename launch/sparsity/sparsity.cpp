@@ -1,0 +1,346 @@
+// `orthant sparsity`: what pruning the inputs (or the weights) of a language model's projections costs, by
+// criterion, pattern and mitigation.
+
+#include <fmt/format.h>
+
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <optional>
+
+#include "launch/config.pb.h"
+#include "launch/program/refuse.h"
+#include "launch/program/required_field.h"
+#include "launch/program/verb.h"
+#include "launch/sparsity/measured_rows.h"
+#include "launch/sparsity/request_records.h"
+#include "launch/sparsity/variant_model.h"
+#include "models/tasks/generation.h"
+#include "models/tasks/harness/gsm8k.h"
+#include "runtime/core/hash.h"
+#include "runtime/core/stopwatch.h"
+#include "runtime/job/checkpoint_schedule.h"
+#include "runtime/job/faults.h"
+#include "runtime/job/progress.h"
+#include "runtime/job/run_directory.h"
+#include "runtime/job/signals.h"
+#include "runtime/storage/file.h"
+
+namespace orthant::launch {
+namespace {
+
+namespace json = boost::json;
+
+// A unit of a task under a variant, and the key of its record.
+struct Work {
+  const TaskData* task;
+  TaskUnit unit;
+  std::string key;
+};
+
+class SparsityStudy {
+ public:
+  explicit SparsityStudy(Invocation& call)
+      : call_(call),
+        own_(call.own<Sparsity>()),
+        memory_(call.device),
+        stream_(call.device),
+        schedule_(call.common.checkpoint(), call.common.stop_before()),
+        progress_(progress_style(call.common.progress(), call.world.rank()), "unit") {}
+
+  ExitCode run() {
+    ControlGroup& control = *call_.world.control;
+    agree(control, "open the model and the tasks", [&] { open(); });
+    const DeadlineScope patient(control, std::chrono::hours(24));
+    records_.emplace(call_.run == nullptr ? "" : call_.run->file("records"), control);
+    VariantModel model(call_, *model_, *file_, memory_, stream_);
+    for (const Variant& variant : variants_.measured) units_ += static_cast<int64_t>(work_of(variant).size());
+    for (const Variant& variant : variants_.measured) {
+      for (const Work& work : work_of(variant)) done_ += records_->has(work.key) ? 1 : 0;
+    }
+    if (call_.run != nullptr) call_.run->begin_attempt("cell", done_);
+    for (const Variant& variant : variants_.measured) {
+      if (!measure(variant, model)) return ExitCode::kStopped;
+    }
+    return finish();
+  }
+
+ private:
+  void open() {
+    const std::string& path = required_field("model", own_.model());
+    if (own_.tasks().empty())
+      refuse("no task", "there is nothing to measure", "Give --tasks, for example piqa.");
+    variants_ = variants_of(own_);
+    for (const LeftOut& left : variants_.left_out)
+      call_.log.info("{} is left out: {}", left.variant.name(), left.why);
+    file_ = models::open_model_file(path);
+    model_ = models::open_language_model(path, own_.tokenizer(), {}, memory_, stream_,
+                                         kernels::precision_from_name(own_.precision()));
+    // What cannot be is refused before anything is measured.
+    (void)layers_of(own_, model_->weights.config.layers);
+    for (const Variant& variant : variants_.measured) check_widths(variant);
+    for (const std::string& name : own_.tasks()) {
+      tasks_.push_back(load_task(models::find_task(name), own_, *model_->tokenizer,
+                                 model_->weights.config.context_length));
+    }
+  }
+
+  void check_widths(const Variant& variant) const {
+    if (variant.is_dense()) return;
+    for (const models::Projection projection : projections_of(own_)) {
+      (void)models::row_pattern(variant.pattern, models::shape_of(model_->weights.config, projection).inputs,
+                                fmt::format("projection {}", models::name_of(projection)));
+    }
+  }
+
+  [[nodiscard]] std::string key_of(const Variant& variant, const TaskData& task, TaskUnit unit) const {
+    const json::object parts{{"model", model_->identity},
+                             {"precision", own_.precision()},
+                             {"variant", variant.name()},
+                             {"layers", layers_name(own_)},
+                             {"projections", projections_name(own_)},
+                             {"statistics", own_.statistics()},
+                             {"batch", own_.batch()},
+                             {"task", task.spec.name},
+                             {"version", task.spec.version},
+                             {"data", task.hash},
+                             {"first", unit.first},
+                             {"count", unit.count},
+                             {"calibration", json::object{{"text", own_.calibration().text()},
+                                                          {"windows", own_.calibration().windows()},
+                                                          {"window", own_.calibration().window()}}}};
+    return to_hex(hash128(json::serialize(parts)));
+  }
+
+  [[nodiscard]] std::vector<Work> work_of(const Variant& variant) const {
+    std::vector<Work> work;
+    for (const TaskData& task : tasks_) {
+      for (const TaskUnit& unit : task.units(own_.batch()))
+        work.push_back({&task, unit, key_of(variant, task, unit)});
+    }
+    return work;
+  }
+
+  // Collective. Whether the variant is measured; false: told to stop.
+  bool measure(const Variant& variant, VariantModel& model) {
+    ControlGroup& control = *call_.world.control;
+    std::vector<Work> left;
+    for (Work& work : work_of(variant)) {
+      if (!records_->has(work.key)) left.push_back(std::move(work));
+    }
+    if (left.empty()) return true;
+    const models::ModelPruning* const pruning = model.become(variant);
+    for (size_t first = 0; first < left.size(); first += static_cast<size_t>(control.size())) {
+      fault_point("sparsity.round");
+      const size_t mine = first + static_cast<size_t>(control.rank());
+      json::array requests;
+      agree(control, "measure a unit", [&] {
+        if (mine < left.size()) requests = measured(variant, left[mine], pruning);
+      });
+      records_->add(mine < left.size() ? left[mine].key : "", requests);
+      done_ += static_cast<int64_t>(std::min(left.size() - first, static_cast<size_t>(control.size())));
+      show(variant);
+      if (stops()) return false;
+    }
+    return true;
+  }
+
+  // Collective.
+  bool stops() {
+    const bool is_due = stop_requested() || (call_.world.rank() == 0 && schedule_.stop_due());
+    return call_.world.control->bit_or(is_due ? 1 : 0) != 0 && done_ < units_;
+  }
+
+  void show(const Variant& variant) {
+    ++shown_;
+    const double seconds = watch_.seconds();
+    progress_.show({.done = done_,
+                    .total = units_,
+                    .text = variant.name(),
+                    .seconds_left = seconds / static_cast<double>(shown_ * call_.world.control->size()) *
+                                    static_cast<double>(units_ - done_)});
+  }
+
+  [[nodiscard]] json::array measured(const Variant& variant, const Work& work,
+                                     const models::ModelPruning* pruning) {
+    return work.task->is_generation() ? generated(variant, work, pruning) : scored(variant, work, pruning);
+  }
+
+  [[nodiscard]] static json::object request_of(const Variant& variant, const TaskData& task,
+                                               int64_t document) {
+    return {{"pattern", variant.pattern_name()},
+            {"criterion", variant.criterion_name()},
+            {"transform", variant.transform_name()},
+            {"task", task.spec.name},
+            {"doc", document}};
+  }
+
+  json::array scored(const Variant& variant, const Work& work, const models::ModelPruning* pruning) {
+    const bool is_call = own_.statistics() == "call";
+    models::PairOptions options{
+        .layout = {.shares_contexts = !is_call, .batch = own_.batch(), .pads = is_call && own_.batch() > 1},
+        .rounding = own_.numeric() == "bf16" ? models::LogitRounding::kBf16Too : models::LogitRounding::kNone,
+        .pruning = pruning};
+    std::vector<models::TokenPair> pairs;
+    for (int64_t d = work.unit.first; d < work.unit.first + work.unit.count; ++d) {
+      const auto& of_document = work.task->pairs[static_cast<size_t>(d)];
+      pairs.insert(pairs.end(), of_document.begin(), of_document.end());
+    }
+    const models::PairScores scores = models::score_pairs(model_->weights, pairs, options, memory_, stream_);
+    json::array requests;
+    size_t next = 0;
+    for (int64_t d = work.unit.first; d < work.unit.first + work.unit.count; ++d) {
+      for (size_t choice = 0; choice < work.task->pairs[static_cast<size_t>(d)].size(); ++choice, ++next) {
+        const models::PairScore& score = scores.pairs[next];
+        json::object request = request_of(variant, *work.task, d);
+        request["choice"] = choice;
+        request["log_prob"] = score.log_prob;
+        if (options.rounding == models::LogitRounding::kBf16Too)
+          request["log_prob_bf16"] = score.log_prob_bf16;
+        request["greedy"] = score.greedy;
+        request["tokens"] = score.tokens;
+        requests.emplace_back(std::move(request));
+      }
+    }
+    if (scores.cut_contexts > 0) requests[0].as_object()["cut_contexts"] = scores.cut_contexts;
+    return requests;
+  }
+
+  json::array generated(const Variant& variant, const Work& work, const models::ModelPruning* pruning) {
+    const auto prompts =
+        std::span(work.task->prompts)
+            .subspan(static_cast<size_t>(work.unit.first), static_cast<size_t>(work.unit.count));
+    const auto ids = models::generate(model_->weights, prompts,
+                                      {.max_new_tokens = work.task->spec.max_new_tokens,
+                                       .stop = model_->tokenizer->eos(),
+                                       .pruning = pruning},
+                                      memory_, stream_);
+    json::array requests;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      json::object request = request_of(variant, *work.task, work.unit.first + static_cast<int64_t>(i));
+      request["text"] = response_of(*work.task, ids[i]);
+      request["tokens"] = ids[i].size();
+      requests.emplace_back(std::move(request));
+    }
+    return requests;
+  }
+
+  // The text before the model's end of text and before the task's stop strings.
+  [[nodiscard]] std::string response_of(const TaskData& task, std::vector<int32_t> ids) const {
+    if (!ids.empty() && model_->tokenizer->eos() && ids.back() == *model_->tokenizer->eos()) ids.pop_back();
+    const std::string text = model_->tokenizer->decode(ids);
+    return std::string(models::text_before_stops(text, task.spec.stops));
+  }
+
+  [[nodiscard]] std::vector<const json::object*> requests_of(const Variant& variant,
+                                                             const TaskData& task) const {
+    std::vector<const json::object*> requests;
+    for (const TaskUnit& unit : task.units(own_.batch())) {
+      for (const json::value& request : records_->of(key_of(variant, task, unit)))
+        requests.push_back(&request.as_object());
+    }
+    return requests;
+  }
+
+  ExitCode finish() {
+    const StudyNames names{layers_name(own_), projections_name(own_), own_.numeric() == "bf16"};
+    const json::array rows = measured_rows(
+        variants_, tasks_,
+        [&](const Variant& variant, const TaskData& task) { return requests_of(variant, task); }, names);
+    json::array left_out;
+    for (const LeftOut& left : variants_.left_out)
+      left_out.push_back({{"variant", left.variant.name()}, {"why", left.why}});
+    if (call_.run != nullptr) {
+      agree(*call_.world.control, "write the requests", [&] {
+        if (call_.world.rank() == 0) write_requests();
+      });
+    }
+    return call_.finish(json::object{{"rows", rows},
+                                     {"mean_drops", mean_drops(rows)},
+                                     {"left_out", left_out},
+                                     {"statistics", own_.statistics()},
+                                     {"numeric", own_.numeric()},
+                                     {"cut_contexts", cut_contexts()}});
+  }
+
+  void write_requests() const {
+    std::string lines;
+    for (const Variant& variant : variants_.measured) {
+      for (const TaskData& task : tasks_) {
+        for (const json::object* request : requests_of(variant, task))
+          lines += json::serialize(*request) + '\n';
+      }
+    }
+    replace_file(call_.run->file("requests.jsonl"), lines);
+  }
+
+  // Contexts that lost tokens on the left, over all tasks of the dense model.
+  [[nodiscard]] int64_t cut_contexts() const {
+    int64_t cut = 0;
+    for (const TaskData& task : tasks_) {
+      for (const json::object* request : requests_of(variants_.measured[0], task)) {
+        if (const json::value* const count = request->if_contains("cut_contexts"))
+          cut += count->to_number<int64_t>();
+      }
+    }
+    return cut;
+  }
+
+  Invocation& call_;
+  const Sparsity& own_;
+  Memory memory_;
+  Stream stream_;
+  CheckpointSchedule schedule_;
+  Progress progress_;
+  Stopwatch watch_;
+  std::unique_ptr<models::ModelFile> file_;
+  std::optional<models::LanguageModel> model_;
+  std::vector<TaskData> tasks_;
+  Variants variants_;
+  std::optional<RequestRecords> records_;
+  int64_t units_ = 0;
+  int64_t done_ = 0;
+  int64_t shown_ = 0;
+};
+
+ExitCode run(Invocation& call) {
+  return SparsityStudy(call).run();
+}
+
+std::string number_or_dash(const json::value& value, const char* form) {
+  return value.is_number() ? fmt::format(fmt::runtime(form), value.to_number<double>()) : "-";
+}
+
+// One line a row of each task's headline, then the mean drops.
+std::string table(const json::value& result) {
+  std::string text = fmt::format("{:<8} {:<17} {:<14} {:<18} {:<26} {:>10} {:>9} {:>8}\n", "pattern",
+                                 "criterion", "transform", "task", "metric", "value", "stderr", "drop %");
+  const auto word = [](const json::value& value) { return std::string(value.as_string()); };
+  for (const json::value& row : result.at("rows").as_array()) {
+    text += fmt::format("{:<8} {:<17} {:<14} {:<18} {:<26} {:>10} {:>9} {:>8}\n", word(row.at("pattern")),
+                        word(row.at("criterion")), word(row.at("transform")), word(row.at("task")),
+                        word(row.at("metric")), number_or_dash(row.at("value"), "{:.4f}"),
+                        number_or_dash(row.at("stderr"), "{:.4f}"),
+                        number_or_dash(row.at("drop_percent"), "{:.2f}"));
+  }
+  for (const json::value& row : result.at("mean_drops").as_array()) {
+    text +=
+        fmt::format("{:<8} {:<17} {:<14} mean drop over {} tasks {:.2f} %\n", word(row.at("pattern")),
+                    word(row.at("criterion")), word(row.at("transform")),
+                    row.at("tasks").to_number<int64_t>(), row.at("mean_drop_percent").to_number<double>());
+  }
+  return text;
+}
+
+}  // namespace
+
+Verb sparsity_verb() {
+  return {.name = "sparsity",
+          .summary = "what pruned activations or weights cost a language model",
+          .schema = Sparsity::descriptor(),
+          .run_use = RunUse::kOptional,
+          .run = run,
+          .table = table,
+          .runs_on_cuda = true};
+}
+
+}  // namespace orthant::launch

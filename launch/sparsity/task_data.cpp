@@ -1,0 +1,157 @@
+#include "launch/sparsity/task_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "launch/program/refuse.h"
+#include "launch/program/required_field.h"
+#include "models/tasks/harness/read_task.h"
+#include "models/tasks/harness/wikitext.h"
+#include "models/tasks/window_perplexity.h"
+#include "runtime/core/hash.h"
+#include "runtime/core/parse_number.h"
+
+namespace orthant::launch {
+namespace {
+
+using models::TaskForm;
+using models::TokenPair;
+
+// Of a unit, so that its forwards are full and a killed job loses little.
+int64_t unit_documents(TaskForm form) {
+  switch (form) {
+    case TaskForm::kWindows:
+      return 4;
+    case TaskForm::kRolling:
+      return 1;
+    case TaskForm::kGeneration:
+      return 8;
+    case TaskForm::kAnswers:
+      return 16;
+    case TaskForm::kChoices:
+    case TaskForm::kGreedyWord:
+      return 64;
+  }
+  return 1;
+}
+
+// Non-overlapping windows as pairs: the first token is the context of the others (activation_sparsity 7).
+void load_windows(TaskData& task, const Sparsity& own, const models::Tokenizer& tokenizer,
+                  int64_t context_length) {
+  std::vector<int32_t> ids = tokenizer.encode(task.documents[0].page);
+  if (tokenizer.adds_bos() && tokenizer.bos()) ids.insert(ids.begin(), *tokenizer.bos());
+  const int64_t window = own.window();
+  const int64_t windows = models::count_windows(static_cast<int64_t>(ids.size()), window,
+                                                limit_of(own, task.spec.name), context_length);
+  task.documents.assign(static_cast<size_t>(windows), {});
+  for (int64_t w = 0; w < windows; ++w) {
+    const auto begin = ids.begin() + w * window;
+    task.pairs.push_back({TokenPair{{*begin}, {begin + 1, begin + window}}});
+  }
+}
+
+// Windows of whole pages that keep a token of context: what a window scores is the end of its input moved by
+// one.
+std::vector<TokenPair> rolling_pairs(const std::string& page, const models::Tokenizer& tokenizer,
+                                     int64_t context_length) {
+  std::vector<int32_t> ids = tokenizer.encode(models::wikitext_detokenize(page));
+  if (tokenizer.adds_bos() && tokenizer.bos()) ids.insert(ids.begin(), *tokenizer.bos());
+  const std::optional<int32_t> prefix = tokenizer.bos() ? tokenizer.bos() : tokenizer.eos();
+  std::vector<TokenPair> pairs;
+  int64_t scored = 0;
+  for (const models::RollingWindow& window :
+       models::rolling_windows(ids, prefix.value_or(0), context_length)) {
+    const auto context = window.input.end() - (window.scored - 1);
+    pairs.push_back(
+        {{window.input.begin(), context}, {ids.begin() + scored, ids.begin() + scored + window.scored}});
+    scored += window.scored;
+  }
+  return pairs;
+}
+
+// The last tokens where the prompt and what is to follow are longer than the context, as the harness does.
+std::vector<int32_t> prompt_ids(const std::string& prompt, const models::Tokenizer& tokenizer, int64_t most) {
+  std::vector<int32_t> ids = tokenizer.encode(prompt);
+  if (tokenizer.adds_bos() && tokenizer.bos()) ids.insert(ids.begin(), *tokenizer.bos());
+  const auto excess = static_cast<int64_t>(ids.size()) - most;
+  if (excess > 0) ids.erase(ids.begin(), ids.begin() + excess);
+  return ids;
+}
+
+void hash_ids(HashStream& stream, const std::vector<int32_t>& ids) {
+  const auto count = static_cast<int64_t>(ids.size());
+  stream.update(&count, sizeof count);
+  stream.update(ids.data(), count * static_cast<int64_t>(sizeof(int32_t)));
+}
+
+std::string hash_of(const TaskData& task) {
+  HashStream stream;
+  for (const auto& document : task.pairs) {
+    for (const TokenPair& pair : document) {
+      hash_ids(stream, pair.context);
+      hash_ids(stream, pair.continuation);
+    }
+  }
+  for (const auto& prompt : task.prompts) hash_ids(stream, prompt);
+  return to_hex(stream.digest());
+}
+
+}  // namespace
+
+std::vector<TaskUnit> TaskData::units(int64_t batch) const {
+  const auto count = static_cast<int64_t>(documents.size());
+  const int64_t size = std::max(unit_documents(spec.form), batch);
+  std::vector<TaskUnit> units;
+  for (int64_t first = 0; first < count; first += size)
+    units.push_back({first, std::min(size, count - first)});
+  return units;
+}
+
+int64_t limit_of(const Sparsity& own, const std::string& task) {
+  for (const std::string& limit : own.limits()) {
+    const size_t equals = limit.find('=');
+    const auto count =
+        parse_number<int64_t>(std::string_view(limit).substr(std::min(equals, limit.size() - 1) + 1));
+    if (equals == std::string::npos || !count || *count < 0)
+      refuse(fmt::format("limits = {}", limit), "it is no task with a number", "Write it as piqa=200.");
+    if (limit.substr(0, equals) == task) return *count;
+  }
+  return own.limit();
+}
+
+TaskData load_task(const models::TaskSpec& spec, const Sparsity& own, const models::Tokenizer& tokenizer,
+                   int64_t context_length) {
+  TaskData task{.spec = spec, .documents = {}, .pairs = {}, .prompts = {}, .ifeval = {}, .hash = {}};
+  if (own.has_shots() && spec.form == TaskForm::kGeneration) task.spec.shots = own.shots();
+  task.documents = models::read_task(task.spec, required_field("data", own.data()), limit_of(own, spec.name));
+  if (spec.form == TaskForm::kWindows) {
+    load_windows(task, own, tokenizer, context_length);
+  } else if (task.is_generation()) {
+    const int64_t room = context_length - spec.max_new_tokens;
+    if (room < 1) {
+      throw Error(ExitCode::kConfig, {.problem = "task " + spec.name,
+                                      .why = "its " + std::to_string(spec.max_new_tokens) +
+                                             " new tokens are more than the model's context",
+                                      .suggestion = "leave it out of --tasks"});
+    }
+    if (spec.name == "ifeval")
+      task.ifeval = models::read_ifeval(models::task_file(spec, own.data()), limit_of(own, spec.name));
+    for (const auto& document : task.documents)
+      task.prompts.push_back(prompt_ids(document.requests.at(0).context, tokenizer, room));
+  } else {
+    for (const auto& document : task.documents) {
+      auto& pairs = task.pairs.emplace_back();
+      if (spec.form == TaskForm::kRolling) {
+        pairs = rolling_pairs(document.page, tokenizer, context_length);
+        continue;
+      }
+      for (const auto& request : document.requests)
+        pairs.push_back(models::encode_pair(tokenizer, request.context, request.continuation));
+    }
+  }
+  task.hash = hash_of(task);
+  return task;
+}
+
+}  // namespace orthant::launch

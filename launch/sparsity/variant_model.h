@@ -1,0 +1,49 @@
+// The pruning of each variant of a study, built when its turn comes: with what it calibrates on a text and
+// keeps.
+//
+// Every function is Collective. One thread.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "launch/program/verb.h"
+#include "launch/sparsity/calibration_text.h"
+#include "launch/sparsity/variants.h"
+#include "models/transformer/language_model.h"
+#include "runtime/job/cell_records.h"
+
+namespace orthant::launch {
+
+class VariantModel {
+ public:
+  // All outlive the object; the weights change with the variant where weights are pruned.
+  VariantModel(Invocation& call, models::LanguageModel& model, const models::ModelFile& file, Memory& memory,
+               Stream& stream);
+
+  // Makes the model that of the variant; the pruning of its inputs, or null. Valid until the next call.
+  [[nodiscard]] const models::ModelPruning* become(const Variant& variant);
+
+ private:
+  [[nodiscard]] models::PruningRecipe recipe_of(const Variant& variant) const;
+  [[nodiscard]] const CalibrationText& calibration_text();
+  void prune_weights(const Variant& variant);
+  [[nodiscard]] models::CalibratedCenters centers_of(const models::PruningRecipe& recipe,
+                                                     const Variant& variant);
+  [[nodiscard]] models::CalibratedCenters measured_centers(const models::PruningRecipe& recipe);
+  [[nodiscard]] std::string key_of(const Variant& variant, const char* what);
+
+  Invocation& call_;
+  const Sparsity& own_;
+  models::LanguageModel& model_;
+  const models::ModelFile& file_;
+  Memory& memory_;
+  Stream& stream_;
+  std::vector<int64_t> layers_;
+  std::vector<models::Projection> projections_;
+  std::optional<CalibrationText> text_;
+  std::optional<models::ModelPruning> pruning_;
+  bool has_pruned_weights_ = false;
+};
+
+}  // namespace orthant::launch

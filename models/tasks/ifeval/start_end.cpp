@@ -1,0 +1,16 @@
+#include "models/tasks/ifeval/checks.h"
+#include "models/tasks/ifeval/python_text.h"
+
+namespace orthant::models {
+
+bool has_end_phrase(const Instruction& instruction, const std::string& response) {
+  const std::string phrase = lower(strip(text_argument(instruction, "end_phrase")));
+  return lower(strip(strip(response), '"')).ends_with(phrase);
+}
+
+bool is_quoted(const Instruction& /*instruction*/, const std::string& response) {
+  const std::string_view text = strip(response);
+  return text.size() > 1 && text.starts_with('"') && text.ends_with('"');
+}
+
+}  // namespace orthant::models
