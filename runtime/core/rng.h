@@ -28,6 +28,9 @@ enum class Purpose : uint32_t {
   kEncoderMomentRounding = 14,
   kDecoderMomentRounding = 15,
   kPairedBootstrap = 16,
+  kCropStart = 17,
+  kCropOrder = 18,
+  kLowRankStart = 19,
 };
 
 // Four 32-bit words from a 128-bit counter and a 64-bit key.
