@@ -105,9 +105,8 @@ class SparsityStudy {
                              {"data", task.hash},
                              {"first", unit.first},
                              {"count", unit.count},
-                             {"calibration", json::object{{"text", own_.calibration().text()},
-                                                          {"windows", own_.calibration().windows()},
-                                                          {"window", own_.calibration().window()}}}};
+                             {"calibration", own_.calibration().ShortDebugString()},
+                             {"learning", own_.learning().ShortDebugString()}};
     return to_hex(hash128(json::serialize(parts)));
   }
 
@@ -128,7 +127,8 @@ class SparsityStudy {
       if (!records_->has(work.key)) left.push_back(std::move(work));
     }
     if (left.empty()) return true;
-    const models::ModelPruning* const pruning = model.become(variant);
+    if (!model.become(variant)) return false;
+    const models::ModelPruning* const pruning = model.pruning();
     for (size_t first = 0; first < left.size(); first += static_cast<size_t>(control.size())) {
       fault_point("sparsity.round");
       const size_t mine = first + static_cast<size_t>(control.rank());

@@ -5,11 +5,14 @@
 #include <boost/json/value_from.hpp>
 #include <boost/json/value_to.hpp>
 
+#include "models/adapt/train_learned.h"
 #include "models/sparsity/center_calibration.h"
 #include "models/sparsity/weight_calibration.h"
 #include "runtime/core/hash.h"
 #include "runtime/core/share.h"
 #include "runtime/job/run_directory.h"
+#include "runtime/job/signals.h"
+#include "runtime/storage/file.h"
 
 namespace orthant::launch {
 namespace {
@@ -27,6 +30,27 @@ models::WeightMethod weight_method(models::Criterion criterion) {
     default:
       return models::WeightMethod::kMagnitude;
   }
+}
+
+// Leaves a training that is to be continued.
+struct StoppedLearning {};
+
+models::LearnedSettings learned_settings(const SparsityLearning& learning, const models::Transform& transform,
+                                         const Invocation& call) {
+  return {.method = learning.scheme() == "global" ? models::LearnedMethod::kGlobal
+                                                  : models::LearnedMethod::kByLayers,
+          .kind = {.input_shift = transform.center == models::Transform::Center::kLearned,
+                   .output_shift = transform.learns_offset,
+                   .output_scale = transform.learns_scale,
+                   .rank = transform.rank},
+          .low_rank_start =
+              learning.low_rank_start() == "svd" ? models::LowRankStart::kSvd : models::LowRankStart::kRandom,
+          .crops = learning.crops(),
+          .held_out = learning.held_out(),
+          .length = learning.length(),
+          .accumulation = learning.accumulation(),
+          .optimiser = {.lr = learning.lr()},
+          .seed = call.common.seed()};
 }
 
 models::WeightPattern weight_pattern(const models::SparsityPattern& pattern) {
@@ -62,18 +86,18 @@ const CalibrationText& VariantModel::calibration_text() {
   return *text_;
 }
 
-const models::ModelPruning* VariantModel::become(const Variant& variant) {
+bool VariantModel::become(const Variant& variant) {
   pruning_.reset();
   if (has_pruned_weights_) {
     agree(*call_.world.control, "restore the weights",
           [&] { models::restore_weights(model_.weights, file_, memory_, stream_); });
     has_pruned_weights_ = false;
   }
-  if (variant.is_dense()) return nullptr;
+  if (variant.is_dense()) return true;
   if (models::prunes_weights(variant.method.criterion)) {
     has_pruned_weights_ = true;
     agree(*call_.world.control, "prune the weights", [&] { prune_weights(variant); });
-    return nullptr;
+    return true;
   }
   const models::PruningRecipe recipe = recipe_of(variant);
   models::CalibratedCenters centers;
@@ -81,7 +105,50 @@ const models::ModelPruning* VariantModel::become(const Variant& variant) {
     centers = centers_of(recipe, variant);
   agree(*call_.world.control, "prune the model",
         [&] { pruning_ = models::build_pruning(recipe, file_, centers, memory_, stream_); });
-  return &*pruning_;
+  return !variant.method.transform.is_learned() || learn(variant);
+}
+
+// Rank 0 learns, and the others read what it kept; where nothing is kept, every rank learns the same.
+bool VariantModel::learn(const Variant& variant) {
+  ControlGroup& control = *call_.world.control;
+  std::optional<models::LearnedTransforms> learned;
+  bool stopped = false;
+  std::string path;
+  const auto task_of = [&] {
+    return models::LearnedTask{model_.weights, model_.identity, *pruning_, calibration_text().ids};
+  };
+  agree(control, "learn the transforms", [&] {
+    const models::LearnedSettings settings =
+        learned_settings(own_.learning(), variant.method.transform, call_);
+    if (call_.run != nullptr) {
+      const std::string key = models::key_of(models::learned_origin(task_of(), settings));
+      make_directory(call_.run->file("artefacts"));
+      path = call_.run->file("artefacts/learned-" + key + ".safetensors");
+    }
+    if (call_.run != nullptr && control.rank() != 0) return;
+    call_.log.info("learning {} on {}", variant.name(), calibration_text().path);
+    try {
+      learned = models::train_learned(
+          task_of(), settings, path,
+          [](const models::LearnedProgress&) {
+            if (stop_requested()) throw StoppedLearning();
+          },
+          memory_, stream_);
+    } catch (const StoppedLearning&) {
+      stopped = true;
+    }
+  });
+  if (control.bit_or(stopped ? 1 : 0) != 0) return false;
+  agree(control, "mend the pruned model", [&] {
+    const models::LearnedSettings settings =
+        learned_settings(own_.learning(), variant.method.transform, call_);
+    if (!learned) {
+      learned = models::load_learned(path, model_.weights.config, settings.kind,
+                                     models::learned_origin(task_of(), settings));
+    }
+    models::apply(*learned, model_.weights, *pruning_, memory_, stream_);
+  });
+  return true;
 }
 
 // Every rank prunes its own copy, with the same bits.

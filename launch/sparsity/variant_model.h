@@ -21,13 +21,16 @@ class VariantModel {
   VariantModel(Invocation& call, models::LanguageModel& model, const models::ModelFile& file, Memory& memory,
                Stream& stream);
 
-  // Makes the model that of the variant; the pruning of its inputs, or null. Valid until the next call.
-  [[nodiscard]] const models::ModelPruning* become(const Variant& variant);
+  // Makes the model that of the variant. False where it was told to stop: what was learned so far is kept.
+  [[nodiscard]] bool become(const Variant& variant);
+  // Local. Of the inputs of the variant, or null; valid until the next become().
+  [[nodiscard]] const models::ModelPruning* pruning() const { return pruning_ ? &*pruning_ : nullptr; }
 
  private:
   [[nodiscard]] models::PruningRecipe recipe_of(const Variant& variant) const;
   [[nodiscard]] const CalibrationText& calibration_text();
   void prune_weights(const Variant& variant);
+  [[nodiscard]] bool learn(const Variant& variant);
   [[nodiscard]] models::CalibratedCenters centers_of(const models::PruningRecipe& recipe,
                                                      const Variant& variant);
   [[nodiscard]] models::CalibratedCenters measured_centers(const models::PruningRecipe& recipe);
