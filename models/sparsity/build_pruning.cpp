@@ -74,7 +74,7 @@ class PruningBuilder {
   }
 
   std::shared_ptr<const InputSelection> shared_selection(
-      Projection projection, const std::array<PrunedProjection, kProjections>& block) {
+      int64_t layer, Projection projection, const std::array<PrunedProjection, kProjections>& block) {
     if (!shares_masks(recipe_.method)) return nullptr;
     for (int before = static_cast<int>(reader_of_input(projection)); before < static_cast<int>(projection);
          ++before) {
