@@ -7,12 +7,12 @@
 // threads only read the same memory; small weights stay in the cache. --threads=N: N only, else 1 and all.
 #include <fmt/format.h>
 #include <omp.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "benchmarks/bench.h"
@@ -45,7 +45,13 @@ struct Pattern {
 };
 constexpr Pattern kPatterns[] = {{2, 4}, {4, 8}, {8, 16}, {16, 32}};
 
+// Of a single thread the time that it had a core, so that other programs of the host do not count.
 double seconds() {
+  if (omp_get_max_threads() == 1) {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+  }
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
@@ -79,15 +85,23 @@ struct Problem {
         values(random_values(shape.inputs * shape.outputs, 2)),
         out(static_cast<size_t>(shape.outputs)),
         inputs(static_cast<size_t>(shape.inputs)),
-        activations(static_cast<size_t>(shape.inputs)),
-        packed(memory, "weights", shape.outputs, shape.inputs, format) {
-    packed.pack({values.data(), {shape.outputs, shape.inputs}}, stream);
+        activations(static_cast<size_t>(shape.inputs)) {
+    // More than any cache holds.
+    constexpr int64_t kCold = 128 << 20;
+    do {
+      copies.emplace_back(memory, "weights", shape.outputs, shape.inputs, format);
+      copies.back().pack({values.data(), {shape.outputs, shape.inputs}}, stream);
+    } while (static_cast<int64_t>(copies.size()) * copies.back().bytes() < kCold);
+  }
+  [[nodiscard]] size_t next() { return ++last % copies.size(); }
+  [[nodiscard]] int64_t all_bytes() const {
+    return static_cast<int64_t>(copies.size()) * copies.front().bytes();
   }
   void skip(Pattern pattern) {
     const int64_t count = kernels::kept_count(shape.inputs, pattern.keep, pattern.group);
     const kernels::KeptInputs kept = {{inputs.data(), {count}}, {activations.data(), {count}}};
     kernels::kept_inputs({x.data(), {shape.inputs}}, pattern.keep, pattern.group, kept, stream);
-    kernels::skipping_gemv(kept, packed, {out.data(), {shape.outputs}}, stream);
+    kernels::skipping_gemv(kept, copies[next()], {out.data(), {shape.outputs}}, stream);
   }
   Shape shape;
   WeightFormat format;
@@ -96,24 +110,28 @@ struct Problem {
   std::vector<float> x, values, out;
   std::vector<int32_t> inputs;
   std::vector<float> activations;
-  InputMajorWeights packed;
+  std::vector<InputMajorWeights> copies;
+  size_t last = 0;
 };
 
-// The dense product of the project in the format, where it has it.
-std::optional<kernels::PackedWeights> panels_of(Problem& problem) {
-  if (problem.format == WeightFormat::kQ8) return std::nullopt;
+// As many copies for the dense product of the project in the format; none where it has it not.
+std::vector<kernels::PackedWeights> panels_of(Problem& problem) {
+  std::vector<kernels::PackedWeights> panels;
+  if (problem.format == WeightFormat::kQ8) return panels;
   const auto precision =
       problem.format == WeightFormat::kF32 ? kernels::Precision::kF32 : kernels::Precision::kBF16;
-  kernels::PackedWeights panels(problem.memory, "panels", problem.shape.outputs, problem.shape.inputs,
-                                precision);
-  panels.pack({problem.values.data(), {problem.shape.outputs, problem.shape.inputs}}, problem.stream);
+  for (size_t i = 0; i < problem.copies.size(); ++i) {
+    panels.emplace_back(problem.memory, "panels", problem.shape.outputs, problem.shape.inputs, precision);
+    panels.back().pack({problem.values.data(), {problem.shape.outputs, problem.shape.inputs}},
+                       problem.stream);
+  }
   return panels;
 }
 
 void check(Problem& problem) {
   const int64_t inputs = problem.shape.inputs, outputs = problem.shape.outputs;
   std::vector<float> unpacked(problem.values.size());
-  problem.packed.unpack({unpacked.data(), {outputs, inputs}});
+  problem.copies.front().unpack({unpacked.data(), {outputs, inputs}});
   for (const Pattern pattern : kPatterns) {
     problem.skip(pattern);
     const auto kept = static_cast<size_t>(kernels::kept_count(inputs, pattern.keep, pattern.group));
@@ -159,15 +177,15 @@ void print_row(const Flags& flags, const Problem& problem, const Result& result)
       result.numbers[5].second, result.numbers[6].second);
 }
 
-std::vector<Contender> contenders_of(Problem& problem, const kernels::PackedWeights* panels) {
-  const auto bytes = static_cast<double>(problem.packed.bytes());
+std::vector<Contender> contenders_of(Problem& problem, const std::vector<kernels::PackedWeights>& panels) {
+  const auto bytes = static_cast<double>(problem.copies.front().bytes());
   std::vector<Contender> contenders;
-  if (panels != nullptr) {
+  if (!panels.empty()) {
     // Its panels are f32 in either precision.
-    contenders.push_back({"matmul_nt", 4.0 * static_cast<double>(problem.values.size()), [&problem, panels] {
-                            kernels::matmul_nt({problem.x.data(), {1, problem.shape.inputs}}, *panels,
-                                               {problem.out.data(), {1, problem.shape.outputs}},
-                                               problem.stream);
+    contenders.push_back({"matmul_nt", 4.0 * static_cast<double>(problem.values.size()), [&problem, &panels] {
+                            kernels::matmul_nt(
+                                {problem.x.data(), {1, problem.shape.inputs}}, panels[problem.next()],
+                                {problem.out.data(), {1, problem.shape.outputs}}, problem.stream);
                           }});
   }
   contenders.push_back({"input-major dense", bytes, [&problem] { problem.skip({1, 1}); }});
@@ -181,15 +199,15 @@ std::vector<Contender> contenders_of(Problem& problem, const kernels::PackedWeig
 
 // Medians in the order of the contenders, those of skipping products after the best dense one.
 std::vector<Result> race(const Flags& flags, Problem& problem, std::vector<Contender> contenders) {
-  // Small products are timed several at once.
-  const int64_t at_once =
-      std::max<int64_t>(1, (8 << 20) / std::max<int64_t>(1, problem.shape.inputs * problem.shape.outputs));
+  const auto at_once = static_cast<int64_t>(problem.copies.size());
   double read_rate = 0.0;
   for (int repetition = -1; repetition < flags.repetitions; ++repetition) {
     const double start = seconds();
-    volatile uint64_t sum = read_all(problem.packed.rows().data, problem.packed.bytes());
-    (void)sum;
-    read_rate = std::max(read_rate, static_cast<double>(problem.packed.bytes()) / (seconds() - start));
+    for (const InputMajorWeights& copy : problem.copies) {
+      volatile uint64_t sum = read_all(copy.rows().data, copy.bytes());
+      (void)sum;
+    }
+    read_rate = std::max(read_rate, static_cast<double>(problem.all_bytes()) / (seconds() - start));
     for (Contender& contender : contenders) {
       const double before = seconds();
       for (int64_t i = 0; i < at_once; ++i) contender.work();
@@ -271,7 +289,7 @@ void bench(const Flags& flags) {
       if (flags.check) check(problem);
       for (size_t c = 0; c < counts.size(); ++c) {
         omp_set_num_threads(counts[c]);
-        const auto results = race(flags, problem, contenders_of(problem, panels ? &*panels : nullptr));
+        const auto results = race(flags, problem, contenders_of(problem, panels));
         for (BlockTime& block : blocks[c]) {
           if (block.model == shape.model) add_to(block, shape, results);
         }

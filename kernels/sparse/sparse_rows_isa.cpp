@@ -21,7 +21,7 @@ struct BF16Rows {
   static constexpr int64_t kStep = 32;
 };
 struct Q8Rows {
-  static constexpr int kTogether = 4;
+  static constexpr int kTogether = 8;
   static constexpr int64_t kAhead = kSkippingTile;
   static constexpr int64_t kBytes = 1;
   static constexpr int64_t kStep = 64;
