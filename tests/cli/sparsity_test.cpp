@@ -202,7 +202,7 @@ TEST_F(Sparsity, NamesTheLineOfAMissingField) {
   const auto outcome = run_command(
       fmt::format("exec {} sparsity --model={} --data={} --patterns=2:4 --tasks=boolq --progress=none",
                   ORTHANT_PROGRAM, (testing::shared_folder() / kModel).string(), dir_.file("data")));
-  EXPECT_TRUE(refused(outcome, 65, "boolq.jsonl", "2", "question"));
+  EXPECT_TRUE(refused(outcome, 65, "boolq.jsonl", "line 2", "label"));
 }
 
 }  // namespace
