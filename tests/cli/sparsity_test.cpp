@@ -64,7 +64,7 @@ class Sparsity : public ::testing::Test {
 
 // Row-local methods and per-sequence statistics alike.
 const std::string kStudy =
-    "--patterns=2:4,50% --methods=magnitude,amber+dpts+var,clact,magnitude+pcs,magnitude+spts "
+    "--patterns=2:4,50% --methods=magnitude+dpts+var,amber+dpts,clact,magnitude+pcs,magnitude+spts "
     "--calibration.windows=3 "
     "--calibration.window=64 --tasks=window_perplexity,piqa --limits=window_perplexity=3,piqa=70 ";
 
