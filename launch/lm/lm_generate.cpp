@@ -2,9 +2,9 @@
 #include <optional>
 
 #include "launch/config.pb.h"
+#include "launch/lm/magnitude_pruning.h"
 #include "launch/program/required_field.h"
 #include "launch/program/verb.h"
-#include "models/sparsity/build_pruning.h"
 #include "models/tasks/generation.h"
 #include "models/text/documents.h"
 #include "models/transformer/decode_weights.h"
@@ -33,23 +33,12 @@ struct Decoding {
   std::optional<models::DecodeWeights> weights;
 };
 
-// All projections of all blocks, by magnitude.
-models::ModelPruning pruning_of(const models::SparsityPattern& pattern, const models::ModelFile& file,
-                                Memory& memory, Stream& stream) {
-  models::PruningRecipe recipe{.pattern = pattern};
-  for (int64_t layer = 0; layer < file.config().layers; ++layer) recipe.layers.push_back(layer);
-  for (int p = 0; p < models::kProjections; ++p)
-    recipe.projections.push_back(static_cast<models::Projection>(p));
-  return models::build_pruning(recipe, file, {}, memory, stream);
-}
-
 Decoding decoding_of(const LmGenerate& config, Memory& memory, Stream& stream, Log& log) {
   Decoding decoding;
-  const models::SparsityPattern pattern =
-      config.sparsity().empty() ? models::SparsityPattern{} : models::parse_pattern(config.sparsity());
-  if (pattern.is_dense() && config.weights().empty()) return decoding;
+  if (config.sparsity().empty() && config.weights().empty()) return decoding;
   const auto file = models::open_model_file(config.model());
-  if (!pattern.is_dense()) decoding.pruning = pruning_of(pattern, *file, memory, stream);
+  decoding.pruning = magnitude_pruning(config.sparsity(), *file, memory, stream);
+  if (!decoding.pruning && config.weights().empty()) return decoding;
   const auto format =
       kernels::weight_format_from_name(config.weights()).value_or(kernels::WeightFormat::kF32);
   decoding.weights = models::load_decode_weights(*file, format, memory, stream);

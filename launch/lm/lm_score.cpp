@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "launch/config.pb.h"
+#include "launch/lm/magnitude_pruning.h"
 #include "launch/program/required_field.h"
 #include "launch/program/verb.h"
 #include "launch/source/text_file.h"
@@ -65,14 +66,17 @@ ExitCode run(Invocation& invocation) {
   const auto model =
       models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
                                   stream, kernels::precision_from_name(config.precision()));
+  const auto pruning =
+      magnitude_pruning(config.sparsity(), *models::open_model_file(config.model()), memory, stream);
+  const models::PairOptions options{
+      .rounding = config.bf16_logits() ? models::LogitRounding::kBf16Too : models::LogitRounding::kNone,
+      .pruning = pruning ? &*pruning : nullptr};
+  const auto start = std::chrono::steady_clock::now();
   const auto pairs = read_pairs(required_field("pairs", config.pairs()), *model.tokenizer, invocation.log);
   const auto count = static_cast<int64_t>(pairs.size());
-  const models::PairOptions options{.rounding = config.bf16_logits() ? models::LogitRounding::kBf16Too
-                                                                     : models::LogitRounding::kNone};
   Progress progress(progress_style(invocation.common.progress(), control.rank()), "pair");
   boost::json::array scores;
   int64_t cut_contexts = 0;
-  const auto start = std::chrono::steady_clock::now();
   while (static_cast<int64_t>(scores.size()) < count) {
     const auto first = static_cast<int64_t>(scores.size());
     const Share mine =

@@ -1,9 +1,11 @@
 // Continuation of prompts, token by token, from a key-value cache: greedy, or sampled at a temperature.
 //
 // A draw is a pure function of (seed, prompt number, position), and a continuation does not depend on the
-// other prompts of the batch. Not Collective. One thread.
+// other prompts nor on how many are continued together, unless a pruning looks across rows or there are
+// decode weights, which serve forwards of one row alone. Not Collective. One thread.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -17,12 +19,19 @@ struct GenerationOptions {
   int64_t max_new_tokens = 32;
   double temperature = 0.0;  // 0: greedy, ties to the lowest token
   uint64_t seed = 0;
-  std::optional<int32_t> stop = {};       // ends a continuation and is its last token
-  std::span<const EditAt> edits = {};     // applied to prompt and new tokens alike
+  std::optional<int32_t> stop = {};  // ends a continuation and is its last token
+  // Asked after each new token with all new ones of that prompt: whether they are all that is wanted. None:
+  // never.
+  std::function<bool(std::span<const int32_t>)> is_complete = {};
+  // Prompts that are continued at a time; where one is complete, the next begins. 0: all. Each takes room in
+  // the cache for the longest prompt and max_new_tokens.
+  int64_t together = 0;
+  std::function<void(int64_t)> progress = [](int64_t) {};  // called with the number of complete prompts
+  std::span<const EditAt> edits = {};                      // applied to prompt and new tokens alike
   const ModelPruning* pruning = nullptr;  // of the projections' inputs, of prompt and new tokens alike
   // What forwards of one row read (forward.h): those of the new tokens of a single prompt.
   const DecodeWeights* decode_weights = nullptr;
-  Stopwatch* decoding = nullptr;  // runs while tokens after the first ones are made
+  Stopwatch* decoding = nullptr;  // runs after the first forward
 };
 
 // The new tokens of each prompt. Ends early where the model's context is full. Throws Error(kConfig) for an

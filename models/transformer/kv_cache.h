@@ -31,6 +31,8 @@ class KvCache {
   // Positions stored in a slot so far.
   [[nodiscard]] int64_t length(int64_t slot) const { return lengths_[static_cast<size_t>(slot)]; }
   [[nodiscard]] int64_t capacity(int64_t slot) const { return capacities_[static_cast<size_t>(slot)]; }
+  // The slot is empty and takes another sequence.
+  void forget(int64_t slot) { lengths_[static_cast<size_t>(slot)] = 0; }
   void advance(int64_t slot, int64_t positions) { lengths_[static_cast<size_t>(slot)] += positions; }
   // Where `rows` new rows of a slot go in one layer; the rows of the batch begin at first_row.
   [[nodiscard]] kernels::AttentionSequence sequence(int64_t layer, int64_t slot, int64_t first_row,

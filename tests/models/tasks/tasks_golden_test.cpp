@@ -78,12 +78,8 @@ TEST(TasksGolden, GreedyContinuationsAreThoseOfTheReference) {
   }
 }
 
-TEST(TasksGolden, PairScoresAreThoseOfTheHarness) {
-  ORTHANT_NEEDS_GOLDEN();
-  ORTHANT_NEEDS_SHARED("data/piqa/valid.jsonl");
-  const auto document = golden("piqa.json");
-  const auto& items = document.at("items").as_array();
-  const size_t count = is_long() ? items.size() : 4;
+// The two choices of each of the first `count` items of PIQA.
+std::vector<models::TokenPair> piqa_pairs(size_t count) {
   std::ifstream lines(testing::shared_folder() / "data/piqa/valid.jsonl");
   std::vector<models::TokenPair> pairs;
   std::string line;
@@ -96,6 +92,16 @@ TEST(TasksGolden, PairScoresAreThoseOfTheHarness) {
                                           fmt::format(" {}", std::string_view(item.at(choice).as_string()))));
     }
   }
+  return pairs;
+}
+
+TEST(TasksGolden, PairScoresAreThoseOfTheHarness) {
+  ORTHANT_NEEDS_GOLDEN();
+  ORTHANT_NEEDS_SHARED("data/piqa/valid.jsonl");
+  const auto document = golden("piqa.json");
+  const auto& items = document.at("items").as_array();
+  const size_t count = is_long() ? items.size() : 4;
+  const auto pairs = piqa_pairs(count);
   Stream stream;
   const auto scores = models::score_pairs(golden_weights(), pairs, {}, testing::test_memory(), stream).pairs;
   ASSERT_EQ(scores.size(), 2 * count);
@@ -105,6 +111,30 @@ TEST(TasksGolden, PairScoresAreThoseOfTheHarness) {
     EXPECT_EQ(scores[i].tokens, item.at("n_cont").as_array()[i % 2].to_number<int64_t>());
     EXPECT_NEAR(scores[i].log_prob, item.at("sum_logprob").as_array()[i % 2].to_number<double>(), 5e-3);
     EXPECT_EQ(scores[i].greedy, item.at("greedy").as_array()[i % 2].as_bool());
+  }
+}
+
+TEST(TasksGolden, PairScoresHaveTheSameBitsInEveryLayout) {
+  ORTHANT_NEEDS_GOLDEN();
+  ORTHANT_NEEDS_SHARED("data/piqa/valid.jsonl");
+  const auto pairs = piqa_pairs(is_long() ? 32 : 3);
+  Stream stream;
+  const auto scores_in = [&](const models::PairLayout& layout) {
+    return models::score_pairs(golden_weights(), pairs,
+                               {.layout = layout, .rounding = models::LogitRounding::kBf16Too},
+                               testing::test_memory(), stream)
+        .pairs;
+  };
+  const auto expected = scores_in({});
+  const models::PairLayout layouts[] = {{.shares_contexts = false, .batch = 1},
+                                        {.batch = 8},
+                                        {.shares_contexts = false, .batch = 64, .pads = true}};
+  for (const models::PairLayout& layout : layouts) {
+    const auto scores = scores_in(layout);
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      EXPECT_EQ(scores[i].log_prob, expected[i].log_prob) << i << " batch " << layout.batch;
+      EXPECT_EQ(scores[i].log_prob_bf16, expected[i].log_prob_bf16) << i << " batch " << layout.batch;
+    }
   }
 }
 

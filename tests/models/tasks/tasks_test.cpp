@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "models/tasks/edit_effect.h"
-#include "models/tasks/generation.h"
 #include "models/tasks/window_perplexity.h"
 #include "runtime/core/error.h"
 #include "tests/support/reference_forward.h"
@@ -95,42 +94,6 @@ TEST_F(Tasks, EditEffectsAreZeroForNoChangeAndAddUpOtherwise) {
   for (const double kl : effects.edits[1].kl) EXPECT_GT(kl, -1e-6);
   const auto log_probs = reference_log_probs(tokens(150, 4));
   for (size_t i = 0; i < 149; ++i) EXPECT_NEAR(effects.original_nll[i], -log_probs[i], 1e-4);
-}
-
-TEST_F(Tasks, GenerationDoesNotDependOnTheBatchAndStops) {
-  const std::vector<std::vector<int32_t>> prompts = {{1, 2, 3}, tokens(40, 5), {9}};
-  const models::GenerationOptions options{.max_new_tokens = 30};
-  const auto together = models::generate(weights, prompts, options, memory, stream);
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    EXPECT_EQ(together[i].size(), 30u);
-    EXPECT_EQ(models::generate(weights, std::span(prompts).subspan(i, 1), options, memory, stream)[0],
-              together[i]);
-  }
-  const int32_t stop = together[1][4];
-  const auto stopped =
-      models::generate(weights, prompts, {.max_new_tokens = 30, .stop = stop}, memory, stream);
-  const auto first = std::find(together[1].begin(), together[1].end(), stop);
-  EXPECT_EQ(stopped[1], std::vector<int32_t>(together[1].begin(), first + 1));
-}
-
-TEST_F(Tasks, SamplingIsReproducibleAndFollowsTheSeed) {
-  const std::vector<std::vector<int32_t>> prompts = {{1, 2, 3}};
-  const auto sampled = [&](uint64_t seed, double temperature) {
-    return models::generate(weights, prompts,
-                            {.max_new_tokens = 40, .temperature = temperature, .seed = seed}, memory,
-                            stream)[0];
-  };
-  EXPECT_EQ(sampled(1, 1.0), sampled(1, 1.0));
-  EXPECT_NE(sampled(1, 1.0), sampled(2, 1.0));
-  EXPECT_EQ(sampled(1, 1e-6), sampled(1, 0.0));
-}
-
-TEST_F(Tasks, GenerationEndsWhereTheContextDoes) {
-  const std::vector<std::vector<int32_t>> prompts = {tokens(508, 5)};
-  EXPECT_EQ(models::generate(weights, prompts, {.max_new_tokens = 30}, memory, stream)[0].size(), 4u);
-  const std::vector<std::vector<int32_t>> full = {tokens(512, 5)}, none = {{}};
-  EXPECT_THROW((void)models::generate(weights, full, {}, memory, stream), Error);
-  EXPECT_THROW((void)models::generate(weights, none, {}, memory, stream), Error);
 }
 
 }  // namespace
