@@ -209,11 +209,14 @@ class SparsityStudy {
     const auto prompts =
         std::span(work.task->prompts)
             .subspan(static_cast<size_t>(work.unit.first), static_cast<size_t>(work.unit.count));
-    const auto ids = models::generate(model_->weights, prompts,
-                                      {.max_new_tokens = work.task->spec.max_new_tokens,
-                                       .stop = model_->tokenizer->eos(),
-                                       .pruning = pruning},
-                                      memory_, stream_);
+    models::GenerationOptions options{.max_new_tokens = work.task->spec.max_new_tokens,
+                                      .stop = model_->tokenizer->eos()};
+    options.pruning = pruning;
+    if (!work.task->spec.stops.empty())
+      options.is_complete = [&](std::span<const int32_t> ids) { return has_stop(*work.task, ids); };
+    // A pruning that looks across rows sees a prompt by itself.
+    if (pruning != nullptr && pruning->looks_across_rows()) options.together = 1;
+    const auto ids = models::generate(model_->weights, prompts, options, memory_, stream_);
     json::array requests;
     for (size_t i = 0; i < ids.size(); ++i) {
       json::object request = request_of(variant, *work.task, work.unit.first + static_cast<int64_t>(i));
@@ -222,6 +225,11 @@ class SparsityStudy {
       requests.emplace_back(std::move(request));
     }
     return requests;
+  }
+
+  [[nodiscard]] bool has_stop(const TaskData& task, std::span<const int32_t> ids) const {
+    const std::string text = model_->tokenizer->decode({ids.begin(), ids.end()});
+    return models::text_before_stops(text, task.spec.stops).size() < text.size();
   }
 
   // The text before the model's end of text and before the task's stop strings.
