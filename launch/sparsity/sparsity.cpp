@@ -77,7 +77,10 @@ class SparsityStudy {
                                          kernels::precision_from_name(own_.precision()));
     // What cannot be is refused before anything is measured.
     (void)layers_of(own_, model_->weights.config.layers);
-    for (const Variant& variant : variants_.measured) check_widths(variant);
+    for (const Variant& variant : variants_.measured) {
+      check_widths(variant);
+      check_learning(variant);
+    }
     for (const std::string& name : own_.tasks()) {
       tasks_.push_back(load_task(models::find_task(name), own_, *model_->tokenizer,
                                  model_->weights.config.context_length));
@@ -90,6 +93,14 @@ class SparsityStudy {
       (void)models::row_pattern(variant.pattern, models::shape_of(model_->weights.config, projection).inputs,
                                 fmt::format("projection {}", models::name_of(projection)));
     }
+  }
+
+  void check_learning(const Variant& variant) const {
+    if (variant.is_dense() || !variant.method.transform.is_learned()) return;
+    const bool is_f32 = model_->weights.precision == kernels::Precision::kF32;
+    if (call_.device == kCpu && is_f32) return;
+    refuse(fmt::format("{} is learned", variant.name()), "transforms are trained in f32 on the CPU",
+           "Give --device=cpu --precision=f32.");
   }
 
   [[nodiscard]] std::string key_of(const Variant& variant, const TaskData& task, TaskUnit unit) const {
