@@ -1,5 +1,4 @@
-// Perplexities of the real model with pruned inputs, beside those of an independent program. Only rows in
-// which one block is pruned: over all blocks a difference of a rounding grows into another mask.
+// Perplexities of the real model with pruned inputs, beside those of an independent program.
 #include <gtest/gtest.h>
 
 #include <fstream>
