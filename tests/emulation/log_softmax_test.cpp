@@ -85,9 +85,10 @@ TEST_F(LogSoftmaxKernel, Bf16LogProbabilitiesAreThoseOfTheCpu) {
     const auto [found, log_sums, largest] = testing::in_every_order(work);
     for (size_t row = 0; row < 3; ++row) EXPECT_NEAR(log_sums[row], expected_sums[row], 1e-6) << width;
     for (size_t i = 0; i < found.size(); ++i) {
-      // A sum that differs in the last bits may send a value beside a middle to the other side.
+      // A sum that differs in the last bits may send a value beside a middle to the other side, and is all
+      // there is of values near zero.
       const float other = expected.view().span()[i];
-      EXPECT_NEAR(found[i], other, std::abs(other) / 128.0f) << width;
+      EXPECT_NEAR(found[i], other, std::abs(other) / 128.0f + 4e-6f) << width;
     }
     for (size_t row = 0; row < 3; ++row) {
       const auto begin = found.begin() + static_cast<int64_t>(row) * width;
