@@ -36,7 +36,7 @@ def parse_flags():
     parser.add_argument("--orthant", default="build/orthant")
     parser.add_argument("--model", required=True, help="GGUF of a Llama-family model with a byte-level tokenizer")
     parser.add_argument("--data", required=True, help="PIQA's JSON lines: goal, sol1, sol2")
-    parser.add_argument("--out", default="", help="without ending: .json and .md are written")
+    parser.add_argument("--out", default="", help="without ending: .json is written")
     parser.add_argument("--limit", type=int, default=100, help="items, of two requests each")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
