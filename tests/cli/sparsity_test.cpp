@@ -179,6 +179,34 @@ TEST_F(Sparsity, PrunesWeightsForTheirVariantAlone) {
   EXPECT_EQ(of_inputs("inputs"), of_inputs("both"));
 }
 
+// What is learned is an artefact of rank 0, which the others read and a repeated command takes up again.
+TEST_F(Sparsity, LearnsTheSameAtAnyNumberOfRanks) {
+  const std::string study =
+      "--patterns=2:4 --methods=magnitude,magnitude+lpts+var,magnitude+ls+offset,magnitude+rsparse64 "
+      "--projections=down "
+      "--learning.crops=6 --learning.held_out=2 --learning.length=32 --learning.lr=1e-2 "
+      "--tasks=window_perplexity "
+      "--limit=2 ";
+  run(study, "one");
+  run(study, "two", "mpirun -n 2");
+  expect_same("one", "two");
+  const auto killed =
+      run_command("export ORTHANT_FAULT=sparsity.round:0:3:kill; " + command(study + out("cut")));
+  EXPECT_EQ(killed.signal, SIGKILL);
+  run(study, "cut");
+  expect_same("one", "cut");
+  const auto value_of = [&](const char* transform) {
+    const json::object result = result_of("one");
+    for (const json::value& row : result.at("rows").as_array()) {
+      if (row.at("transform").as_string() == transform && row.at("pattern").as_string() == "2:4")
+        return row.at("value").as_double();
+    }
+    return 0.0;
+  };
+  for (const char* transform : {"lpts+var", "ls+offset", "rsparse64"})
+    EXPECT_NE(value_of(transform), value_of("none"));
+}
+
 TEST_F(Sparsity, RefusesWhatCannotBe) {
   const std::string task = " --tasks=piqa --limit=2";
   const auto outcome = [&](const std::string& more) { return run_command(command(more)); };
