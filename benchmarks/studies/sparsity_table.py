@@ -1,6 +1,6 @@
-"""The tables of benchmarks/results/sparsity.md from the run directory of `orthant sparsity`: a row a method, a column a pattern.
+"""The tables of benchmarks/results/sparsity.md from run directories of `orthant sparsity`: a row a method, a column a pattern.
 
-    python3 benchmarks/studies/sparsity_table.py RUN
+    python3 benchmarks/studies/sparsity_table.py RUN...
 """
 
 import json
@@ -25,14 +25,16 @@ def method_of(row):
 
 
 def main():
-    with open(f"{sys.argv[1]}/result.json", encoding="utf-8") as file:
-        result = json.load(file)
+    found = []
+    for run in sys.argv[1:]:
+        with open(f"{run}/result.json", encoding="utf-8") as file:
+            found += json.load(file)["rows"]
     rows = {}
-    for row in result["rows"]:
+    for row in found:
         rows.setdefault((row["task"], method_of(row), row["pattern"]), row)  # the headline comes first
-    tasks = dict.fromkeys(row["task"] for row in result["rows"])
-    methods = [m for m in dict.fromkeys(method_of(row) for row in result["rows"]) if m != "none"]
-    patterns = [p for p in dict.fromkeys(row["pattern"] for row in result["rows"]) if p != "dense"]
+    tasks = dict.fromkeys(row["task"] for row in found)
+    methods = [m for m in dict.fromkeys(method_of(row) for row in found) if m != "none"]
+    patterns = [p for p in dict.fromkeys(row["pattern"] for row in found) if p != "dense"]
     for task in tasks:
         dense = rows[task, "none", "dense"]
         print(f"\n{HEADLINES.get(task, task)} ({dense['documents']} documents; dense {cell(dense)})\n")

@@ -37,20 +37,21 @@ struct StoppedLearning {};
 
 models::LearnedSettings learned_settings(const SparsityLearning& learning, const models::Transform& transform,
                                          const Invocation& call) {
-  return {.method = learning.scheme() == "global" ? models::LearnedMethod::kGlobal
-                                                  : models::LearnedMethod::kByLayers,
-          .kind = {.input_shift = transform.center == models::Transform::Center::kLearned,
+  const bool is_global = learning.scheme() == "global";
+  models::LearnedSettings settings = is_global ? models::global_settings() : models::LearnedSettings{};
+  settings.kind = {.input_shift = transform.center == models::Transform::Center::kLearned,
                    .output_shift = transform.learns_offset,
                    .output_scale = transform.learns_scale,
-                   .rank = transform.rank},
-          .low_rank_start =
-              learning.low_rank_start() == "svd" ? models::LowRankStart::kSvd : models::LowRankStart::kRandom,
-          .crops = learning.crops(),
-          .held_out = learning.held_out(),
-          .length = learning.length(),
-          .accumulation = learning.accumulation(),
-          .optimiser = {.lr = learning.lr()},
-          .seed = call.common.seed()};
+                   .rank = transform.rank};
+  settings.low_rank_start =
+      learning.low_rank_start() == "svd" ? models::LowRankStart::kSvd : models::LowRankStart::kRandom;
+  settings.crops = learning.crops();
+  settings.held_out = learning.held_out();
+  settings.length = learning.length();
+  settings.accumulation = learning.accumulation();
+  settings.optimiser.lr = learning.lr();
+  settings.seed = call.common.seed();
+  return settings;
 }
 
 models::WeightPattern weight_pattern(const models::SparsityPattern& pattern) {
