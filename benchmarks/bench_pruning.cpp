@@ -30,16 +30,15 @@ constexpr int64_t kLayers = 6;  // of 30: the ratios are those of a block
 class RandomModel : public models::ModelFile {
  public:
   RandomModel() {
-    config_ = {.architecture = "llama",
-               .name = "random",
-               .d_model = 576,
-               .layers = kLayers,
-               .heads = 9,
-               .kv_heads = 3,
-               .head_dim = 64,
-               .d_mlp = 1536,
-               .vocabulary = 1000,
-               .context_length = 2048};
+    config_.architecture = "llama";
+    config_.d_model = 576;
+    config_.layers = kLayers;
+    config_.heads = 9;
+    config_.kv_heads = 3;
+    config_.head_dim = 64;
+    config_.d_mlp = 1536;
+    config_.vocabulary = 1000;
+    config_.context_length = 2048;
     config_.tied_embeddings = true;
   }
   [[nodiscard]] const models::ModelConfig& config() const override { return config_; }
