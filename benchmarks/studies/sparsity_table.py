@@ -14,6 +14,8 @@ HEADLINES = {
 
 
 def cell(row):
+    if row["value"] is None:
+        return "–"
     scale = 100 if row["metric"].startswith("acc") else 1
     digits = 1 if scale == 100 else 2
     error = "" if row["stderr"] is None else f" ± {row['stderr'] * scale:.{digits}f}"

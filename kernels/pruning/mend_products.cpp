@@ -2,6 +2,7 @@
 
 #include "kernels/pruning/mended.h"
 #include "kernels/pruning/pruning_cuda.h"
+#include "kernels/pruning/pruning_rows.h"
 
 namespace orthant::kernels {
 
@@ -20,8 +21,12 @@ void mend_products(const Mending& mending, Matrix<float> y, Stream& stream) {
   if (!of.changes()) return;
 #pragma omp parallel for schedule(static) if (y.elements() > 65536)
   for (int64_t row = 0; row < rows; ++row) {
-    float* const out = y.row(row);
-    for (int64_t o = 0; o < outputs; ++o) out[o] = of.mended(row, o, out[o]);
+    pruning_rows().mend({.factor = of.row_factors == nullptr ? nullptr : of.row_factors + row,
+                         .center = of.centers == nullptr ? nullptr : of.centers + row,
+                         .weight_sums = of.weight_sums,
+                         .column_factors = of.column_factors,
+                         .column_offsets = of.column_offsets},
+                        y.row(row), outputs);
   }
 }
 

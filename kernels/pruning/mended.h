@@ -1,4 +1,4 @@
-// One element of mend_products.h, on the CPU and on CUDA. Thread-safe.
+// One element of mend_products.h as CUDA computes it, and where its vectors are. Thread-safe.
 #pragma once
 
 #include <math.h>

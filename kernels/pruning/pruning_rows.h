@@ -17,6 +17,11 @@ struct RowSums {
   double squares;
 };
 
+// What mends the products of one row (mend_products.h); null where there is none.
+struct MendedRow {
+  const float *factor, *center, *weight_sums, *column_factors, *column_offsets;
+};
+
 struct PruningRows {
   // scores[c] = the bits of |x[c]| * gains[c]; `gains` null: 1.
   void (*scores)(const float* x, const float* gains, int64_t width, int32_t* scores);
@@ -32,6 +37,8 @@ struct PruningRows {
   void (*split)(const float* x, const int32_t* survives, int64_t width, float* kept, float* rest);
   // In f64, column c to sum c mod 8, which are added in order.
   RowSums (*sums)(const float* x, int64_t width);
+  // `y` [outputs].
+  void (*mend)(const MendedRow& row, float* y, int64_t outputs);
 };
 
 // The table of active_isa().

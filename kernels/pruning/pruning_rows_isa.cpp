@@ -20,6 +20,20 @@ void scores(const float* x, const float* gains, int64_t width, int32_t* out) {
   for (int64_t c = 0; c < width; ++c) out[c] = bits(x[c] * gains[c]) & 0x7fffffff;
 }
 
+// As many integers as a register of the instruction set has.
+#if defined(__AVX512F__)
+constexpr int kIntegers = 16;
+#elif defined(__AVX2__)
+constexpr int kIntegers = 8;
+#else
+constexpr int kIntegers = 4;
+#endif
+using Integers [[gnu::vector_size(4 * kIntegers), gnu::aligned(4), gnu::may_alias]] = int32_t;
+
+ORTHANT_LANES_INLINE const Integers& integers_at(const int32_t* from) {
+  return *reinterpret_cast<const Integers*>(from);
+}
+
 // A score is beaten by a larger one and by an equal one before it: by those above `score - 1` before it and
 // above `score` after it.
 template <int kGroup>
@@ -28,13 +42,32 @@ void mark_groups_of(const int32_t* scores, int64_t keep, int64_t width, int32_t*
   for (int64_t first = 0; first < width; first += kGroup) {
     const int32_t* const group = scores + first;
     int32_t beaten[kGroup] = {};
-#pragma GCC unroll 32
+#pragma GCC unroll 16
     for (int by = 0; by < kGroup; ++by) {
       const int32_t other = group[by];
-#pragma GCC unroll 32
+#pragma GCC unroll 16
       for (int i = 0; i < kGroup; ++i) beaten[i] -= other > group[i] - (by < i ? 1 : 0) ? 1 : 0;
     }
     for (int i = 0; i < kGroup; ++i) survives[first + i] = beaten[i] > -most ? -1 : 0;
+  }
+}
+
+// The same for groups that take several registers, one after the other.
+void mark_groups_of_32(const int32_t* scores, int64_t keep, int64_t width, int32_t* survives) {
+  constexpr int kGroup = 32;
+  Integers order = {};
+  for (int i = 0; i < kIntegers; ++i) order[i] = i;
+  const auto most = static_cast<int32_t>(keep);
+  for (int64_t first = 0; first < width; first += kGroup) {
+    const int32_t* const group = scores + first;
+    for (int32_t part = 0; part < kGroup; part += kIntegers) {
+      const Integers own = integers_at(group + part);
+      Integers beaten = {};
+      for (int32_t by = 0; by < part; ++by) beaten += group[by] > own - 1;
+      for (int32_t by = 0; by < kIntegers; ++by) beaten += group[part + by] > own + (order > by);
+      for (int32_t by = part + kIntegers; by < kGroup; ++by) beaten += group[by] > own;
+      *reinterpret_cast<Integers*>(survives + first + part) = beaten > -most;
+    }
   }
 }
 
@@ -59,7 +92,7 @@ void mark_groups(const int32_t* scores, PrunePattern pattern, int64_t width, int
     case 16:
       return mark_groups_of<16>(scores, pattern.keep, width, survives);
     case 32:
-      return mark_groups_of<32>(scores, pattern.keep, width, survives);
+      return mark_groups_of_32(scores, pattern.keep, width, survives);
     default:
       return mark_groups_any(scores, pattern, width, survives);
   }
@@ -73,15 +106,20 @@ void order_keys(const float* x, int64_t width, int32_t* keys) {
 }
 
 ORTHANT_LANES_INLINE int64_t count_from(const int32_t* keys, int64_t count, int32_t least) {
-  int64_t found = 0;
+  int64_t found = 0, i = 0;
   // Pieces whose count fits the lanes that the keys have.
-  constexpr int64_t kPiece = 1 << 20;
-  for (int64_t first = 0; first < count; first += kPiece) {
-    const int64_t end = count - first < kPiece ? count : first + kPiece;
-    int32_t part = 0;
-    for (int64_t i = first; i < end; ++i) part += keys[i] >= least ? 1 : 0;
-    found += part;
+  constexpr int64_t kPiece = 1 << 20, kStep = 4 * kIntegers;
+  while (i + kStep <= count) {
+    const int64_t end = count - i < kPiece ? count : i + kPiece;
+    Integers sums[4] = {};
+    for (; i + kStep <= end; i += kStep) {
+#pragma GCC unroll 4
+      for (int n = 0; n < 4; ++n) sums[n] += integers_at(keys + i + n * kIntegers) >= least;
+    }
+    const Integers all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    for (int lane = 0; lane < kIntegers; ++lane) found -= all[lane];
   }
+  for (; i < count; ++i) found += keys[i] >= least ? 1 : 0;
   return found;
 }
 
@@ -140,6 +178,21 @@ RowSums sums(const float* x, int64_t width) {
   return total;
 }
 
+void mend(const MendedRow& row, float* y, int64_t outputs) {
+  if (row.factor != nullptr) {
+    for (int64_t o = 0; o < outputs; ++o) y[o] = *row.factor * y[o];
+  }
+  if (row.center != nullptr) {
+    for (int64_t o = 0; o < outputs; ++o) y[o] = __builtin_fmaf(*row.center, row.weight_sums[o], y[o]);
+  }
+  if (row.column_factors != nullptr) {
+    for (int64_t o = 0; o < outputs; ++o) y[o] = y[o] * row.column_factors[o];
+  }
+  if (row.column_offsets != nullptr) {
+    for (int64_t o = 0; o < outputs; ++o) y[o] = y[o] + row.column_offsets[o];
+  }
+}
+
 }  // namespace
 
 namespace ORTHANT_ISA {
@@ -153,6 +206,7 @@ const PruningRows& pruning_table() {
       .centered = centered,
       .split = split,
       .sums = sums,
+      .mend = mend,
   };
   return kTable;
 }

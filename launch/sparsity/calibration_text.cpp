@@ -7,6 +7,7 @@
 #include "launch/program/refuse.h"
 #include "models/tasks/harness/read_task.h"
 #include "models/text/documents.h"
+#include "runtime/core/hash.h"
 #include "runtime/storage/file.h"
 
 namespace orthant::launch {
@@ -31,6 +32,10 @@ std::string path_of(const Sparsity& own) {
 
 }  // namespace
 
+std::string CalibrationText::hash() const {
+  return to_hex(hash128(ids.data(), static_cast<int64_t>(ids.size() * sizeof(int32_t))));
+}
+
 std::vector<std::span<const int32_t>> CalibrationText::windows(int64_t count, int64_t length) const {
   std::vector<std::span<const int32_t>> windows;
   const std::span<const int32_t> all(ids);
@@ -39,8 +44,7 @@ std::vector<std::span<const int32_t>> CalibrationText::windows(int64_t count, in
     windows.push_back(all.subspan(static_cast<size_t>(w * length), static_cast<size_t>(length)));
   if (windows.empty()) {
     refuse(fmt::format("no window of {} tokens to calibrate on", length),
-           fmt::format("{} has {} tokens", path, tokens),
-           "Give a longer text, or a smaller --calibration.window.");
+           fmt::format("{} has {} tokens", path, tokens), "Give a longer text, or smaller windows.");
   }
   return windows;
 }

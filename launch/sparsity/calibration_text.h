@@ -16,6 +16,7 @@ namespace orthant::launch {
 struct CalibrationText {
   std::string path;
   std::vector<int32_t> ids;
+  [[nodiscard]] std::string hash() const;  // of the tokens
   // The first `count` non-overlapping windows of `length` tokens, fewer where the text has fewer. Throws
   // Error(kConfig) where it has none.
   [[nodiscard]] std::vector<std::span<const int32_t>> windows(int64_t count, int64_t length) const;

@@ -39,6 +39,7 @@ std::vector<std::vector<RequestScore>> scores_of(const TaskData& task,
     scores.at(document).push_back({.log_prob = request->at("log_prob").to_number<double>(),
                                    .log_prob_bf16 = bf16 == nullptr ? 0.0 : bf16->to_number<double>(),
                                    .greedy = request->at("greedy").as_bool(),
+                                   .greedy_bf16 = bf16 != nullptr && request->at("greedy_bf16").as_bool(),
                                    .tokens = request->at("tokens").to_number<int64_t>()});
   }
   return scores;
@@ -48,12 +49,13 @@ std::vector<TaskMetric> ifeval_metrics(const TaskData& task, const std::vector<s
   const models::IfevalScores scores = models::ifeval_scores(task.ifeval, responses);
   std::vector<double> strict, loose;
   for (const models::IfevalVerdicts& verdicts : scores.documents) {
+    if (verdicts.strict.empty()) continue;  // a prompt of which nothing is checked counts nowhere
     strict.push_back(verdicts.all_strict() ? 1.0 : 0.0);
     loose.push_back(verdicts.all_loose() ? 1.0 : 0.0);
   }
   return {{"prompt_level_strict_acc", scores.prompt_strict, scores.prompt_strict_error, strict, {}},
-          {"inst_level_strict_acc", scores.instruction_strict, scores.instruction_strict_error, {}, {}},
           {"prompt_level_loose_acc", scores.prompt_loose, scores.prompt_loose_error, loose, {}},
+          {"inst_level_strict_acc", scores.instruction_strict, scores.instruction_strict_error, {}, {}},
           {"inst_level_loose_acc", scores.instruction_loose, scores.instruction_loose_error, {}, {}}};
 }
 

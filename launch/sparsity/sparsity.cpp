@@ -5,6 +5,7 @@
 
 #include <boost/json/serialize.hpp>
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "launch/config.pb.h"
@@ -16,6 +17,7 @@
 #include "launch/sparsity/variant_model.h"
 #include "models/tasks/generation.h"
 #include "models/tasks/harness/gsm8k.h"
+#include "models/tasks/window_perplexity.h"
 #include "runtime/core/hash.h"
 #include "runtime/core/stopwatch.h"
 #include "runtime/job/checkpoint_schedule.h"
@@ -50,9 +52,12 @@ class SparsityStudy {
   ExitCode run() {
     ControlGroup& control = *call_.world.control;
     agree(control, "open the model and the tasks", [&] { open(); });
-    const DeadlineScope patient(control, std::chrono::hours(24));
+    // A unit of a large model takes long, and nothing is to be lost by waiting.
+    const DeadlineScope patient(control, std::chrono::hours(1));
     records_.emplace(call_.run == nullptr ? "" : call_.run->file("records"), control);
-    VariantModel model(call_, *model_, *file_, memory_, stream_);
+    VariantModel model(call_, *model_, *file_, memory_, stream_, text_ ? &*text_ : nullptr, [this] {
+      return stop_requested() || (call_.world.rank() == 0 && schedule_.stop_due());
+    });
     for (const Variant& variant : variants_.measured) units_ += static_cast<int64_t>(work_of(variant).size());
     for (const Variant& variant : variants_.measured) {
       for (const Work& work : work_of(variant)) done_ += records_->has(work.key) ? 1 : 0;
@@ -69,6 +74,10 @@ class SparsityStudy {
     const std::string& path = required_field("model", own_.model());
     if (own_.tasks().empty())
       refuse("no task", "there is nothing to measure", "Give --tasks, for example piqa.");
+    if (own_.statistics() == "call" && own_.batch() == 0) {
+      refuse("--statistics=call without a batch", "statistics run over the requests of a forward",
+             "Give --batch; 1 is what the study has.");
+    }
     variants_ = variants_of(own_);
     for (const LeftOut& left : variants_.left_out)
       call_.log.info("{} is left out: {}", left.variant.name(), left.why);
@@ -79,9 +88,10 @@ class SparsityStudy {
     (void)layers_of(own_, model_->weights.config.layers);
     for (const Variant& variant : variants_.measured) {
       check_widths(variant);
-      check_learning(variant);
+      if (variant.calibrates() || variant.learns()) check_text(variant);
+      if (variant.learns()) check_learning(variant);
     }
-    for (const std::string& name : own_.tasks()) {
+    for (const std::string& name : distinct_tasks(own_)) {
       tasks_.push_back(load_task(models::find_task(name), own_, *model_->tokenizer,
                                  model_->weights.config.context_length));
     }
@@ -95,36 +105,61 @@ class SparsityStudy {
     }
   }
 
+  // The text is read before anything is measured, so that nothing is measured in vain.
+  void check_text(const Variant& variant) {
+    if (!text_) text_ = read_calibration_text(own_, *model_->tokenizer);
+    const int64_t length = variant.learns() ? own_.learning().length() : own_.calibration().window();
+    const int64_t context = model_->weights.config.context_length;
+    if (length > context) {
+      refuse(fmt::format("{} reads {} tokens at a time", variant.name(), length),
+             fmt::format("the model's context is {} tokens", context),
+             "Give a smaller --calibration.window or --learning.length.");
+    }
+    (void)text_->windows(1, length);
+  }
+
   void check_learning(const Variant& variant) const {
-    if (variant.is_dense() || !variant.method.transform.is_learned()) return;
     const bool is_f32 = model_->weights.precision == kernels::Precision::kF32;
-    if (call_.device == kCpu && is_f32) return;
-    refuse(fmt::format("{} is learned", variant.name()), "transforms are trained in f32 on the CPU",
-           "Give --device=cpu --precision=f32.");
+    if (call_.device != kCpu || !is_f32) {
+      refuse(fmt::format("{} is learned", variant.name()), "transforms are trained in f32 on the CPU",
+             "Give --device=cpu --precision=f32.");
+    }
+    for (const models::Projection projection : projections_of(own_)) {
+      const models::ProjectionShape shape = models::shape_of(model_->weights.config, projection);
+      const int64_t most = std::min(shape.inputs, shape.outputs);
+      if (variant.method.transform.rank <= most) continue;
+      refuse(fmt::format("{} of rank {}", variant.name(), variant.method.transform.rank),
+             fmt::format("projection {} has rank {} at most", models::name_of(projection), most),
+             "Leave the projection out with --projections, or the transform.");
+    }
   }
 
   [[nodiscard]] std::string key_of(const Variant& variant, const TaskData& task, TaskUnit unit) const {
-    const json::object parts{{"model", model_->identity},
-                             {"precision", own_.precision()},
-                             {"variant", variant.name()},
-                             {"layers", layers_name(own_)},
-                             {"projections", projections_name(own_)},
-                             {"statistics", own_.statistics()},
-                             {"batch", own_.batch()},
-                             {"task", task.spec.name},
-                             {"version", task.spec.version},
-                             {"data", task.hash},
-                             {"first", unit.first},
-                             {"count", unit.count},
-                             {"calibration", own_.calibration().ShortDebugString()},
-                             {"learning", own_.learning().ShortDebugString()}};
+    json::object parts{{"model", model_->identity},
+                       {"precision", own_.precision()},
+                       {"variant", variant.name()},
+                       {"layers", layers_name(own_)},
+                       {"projections", projections_name(own_)},
+                       {"statistics", own_.statistics()},
+                       {"batch", own_.batch()},
+                       {"task", task.spec.name},
+                       {"version", task.spec.version},
+                       {"data", task.hash},
+                       {"first", unit.first},
+                       {"count", unit.count}};
+    if (variant.calibrates() || variant.learns()) {
+      parts["text"] = text_->hash();
+      parts["calibration"] = own_.calibration().ShortDebugString();
+      parts["learning"] = own_.learning().ShortDebugString();
+      parts["seed"] = call_.common.seed();
+    }
     return to_hex(hash128(json::serialize(parts)));
   }
 
   [[nodiscard]] std::vector<Work> work_of(const Variant& variant) const {
     std::vector<Work> work;
     for (const TaskData& task : tasks_) {
-      for (const TaskUnit& unit : task.units(own_.batch()))
+      for (const TaskUnit& unit : task.units(own_))
         work.push_back({&task, unit, key_of(variant, task, unit)});
     }
     return work;
@@ -138,7 +173,7 @@ class SparsityStudy {
       if (!records_->has(work.key)) left.push_back(std::move(work));
     }
     if (left.empty()) return true;
-    if (!model.become(variant)) return false;
+    if (!become(variant, model)) return false;
     const models::ModelPruning* const pruning = model.pruning();
     for (size_t first = 0; first < left.size(); first += static_cast<size_t>(control.size())) {
       fault_point("sparsity.round");
@@ -153,6 +188,12 @@ class SparsityStudy {
       if (stops()) return false;
     }
     return true;
+  }
+
+  // Collective. Calibration and training of a variant take longer than a unit.
+  bool become(const Variant& variant, VariantModel& model) {
+    const DeadlineScope patient(*call_.world.control, std::chrono::hours(24 * 7));
+    return model.become(variant);
   }
 
   // Collective.
@@ -186,34 +227,64 @@ class SparsityStudy {
   }
 
   json::array scored(const Variant& variant, const Work& work, const models::ModelPruning* pruning) {
-    const bool is_call = own_.statistics() == "call";
-    models::PairOptions options{
-        .layout = {.shares_contexts = !is_call, .batch = own_.batch(), .pads = is_call && own_.batch() > 1},
-        .rounding = own_.numeric() == "bf16" ? models::LogitRounding::kBf16Too : models::LogitRounding::kNone,
-        .pruning = pruning};
-    std::vector<models::TokenPair> pairs;
-    for (int64_t d = work.unit.first; d < work.unit.first + work.unit.count; ++d) {
-      const auto& of_document = work.task->pairs[static_cast<size_t>(d)];
-      pairs.insert(pairs.end(), of_document.begin(), of_document.end());
-    }
-    const models::PairScores scores = models::score_pairs(model_->weights, pairs, options, memory_, stream_);
+    const TaskData& task = *work.task;
+    const std::vector<models::PairScore> scores = scores_of(task, work.unit, pruning);
     json::array requests;
     size_t next = 0;
     for (int64_t d = work.unit.first; d < work.unit.first + work.unit.count; ++d) {
-      for (size_t choice = 0; choice < work.task->pairs[static_cast<size_t>(d)].size(); ++choice, ++next) {
-        const models::PairScore& score = scores.pairs[next];
-        json::object request = request_of(variant, *work.task, d);
+      const size_t choices = task.windows.empty() ? task.pairs[static_cast<size_t>(d)].size() : 1;
+      for (size_t choice = 0; choice < choices; ++choice, ++next) {
+        const models::PairScore& score = scores[next];
+        if (!std::isfinite(score.log_prob)) {
+          throw Error(ExitCode::kNonFinite,
+                      {.problem = fmt::format("log-probability {} under {}", score.log_prob, variant.name()),
+                       .why = fmt::format("of choice {} of document {} of {}", choice, d, task.spec.name),
+                       .suggestion = "look at the model's weights, or leave the variant out"});
+        }
+        json::object request = request_of(variant, task, d);
         request["choice"] = choice;
         request["log_prob"] = score.log_prob;
-        if (options.rounding == models::LogitRounding::kBf16Too)
-          request["log_prob_bf16"] = score.log_prob_bf16;
         request["greedy"] = score.greedy;
         request["tokens"] = score.tokens;
+        if (uses_bf16()) {
+          request["log_prob_bf16"] = score.log_prob_bf16;
+          request["greedy_bf16"] = score.greedy_bf16;
+        }
+        if (task.windows.empty() && is_cut(task.pairs[static_cast<size_t>(d)][choice])) request["cut"] = true;
         requests.emplace_back(std::move(request));
       }
     }
-    if (scores.cut_contexts > 0) requests[0].as_object()["cut_contexts"] = scores.cut_contexts;
     return requests;
+  }
+
+  [[nodiscard]] bool uses_bf16() const { return own_.numeric() == "bf16"; }
+
+  [[nodiscard]] bool is_cut(const models::TokenPair& pair) const {
+    return static_cast<int64_t>(pair.context.size() + pair.continuation.size()) - 1 >
+           model_->weights.config.context_length;
+  }
+
+  // Of all requests of a unit, in order.
+  [[nodiscard]] std::vector<models::PairScore> scores_of(const TaskData& task, TaskUnit unit,
+                                                         const models::ModelPruning* pruning) {
+    const auto rounding = uses_bf16() ? models::LogitRounding::kBf16Too : models::LogitRounding::kNone;
+    const auto first = static_cast<size_t>(unit.first), end = static_cast<size_t>(unit.first + unit.count);
+    if (!task.windows.empty()) {
+      const std::vector<std::span<const int32_t>> windows(task.windows.begin() + unit.first,
+                                                          task.windows.begin() + unit.first + unit.count);
+      return models::window_scores(model_->weights, windows, own_.batch(), rounding, pruning, memory_,
+                                   stream_);
+    }
+    std::vector<models::TokenPair> pairs;
+    for (size_t d = first; d < end; ++d)
+      pairs.insert(pairs.end(), task.pairs[d].begin(), task.pairs[d].end());
+    const bool is_call = own_.statistics() == "call";
+    models::PairOptions options;
+    options.layout = {
+        .shares_contexts = !is_call, .batch = own_.batch(), .pads = is_call && own_.batch() > 1};
+    options.rounding = rounding;
+    options.pruning = pruning;
+    return models::score_pairs(model_->weights, pairs, options, memory_, stream_).pairs;
   }
 
   json::array generated(const Variant& variant, const Work& work, const models::ModelPruning* pruning) {
@@ -223,37 +294,42 @@ class SparsityStudy {
     models::GenerationOptions options{.max_new_tokens = work.task->spec.max_new_tokens,
                                       .stop = model_->tokenizer->eos()};
     options.pruning = pruning;
-    if (!work.task->spec.stops.empty())
-      options.is_complete = [&](std::span<const int32_t> ids) { return has_stop(*work.task, ids); };
+    options.is_complete = [&](std::span<const int32_t> ids) { return has_stop(*work.task, ids); };
     // A pruning that looks across rows sees a prompt by itself.
-    if (pruning != nullptr && pruning->looks_across_rows()) options.together = 1;
+    options.together = pruning != nullptr && pruning->looks_across_rows() ? 1 : own_.batch();
     const auto ids = models::generate(model_->weights, prompts, options, memory_, stream_);
     json::array requests;
     for (size_t i = 0; i < ids.size(); ++i) {
       json::object request = request_of(variant, *work.task, work.unit.first + static_cast<int64_t>(i));
       request["text"] = response_of(*work.task, ids[i]);
       request["tokens"] = ids[i].size();
+      if (work.task->cut_prompts[static_cast<size_t>(work.unit.first) + i]) request["cut"] = true;
       requests.emplace_back(std::move(request));
     }
     return requests;
   }
 
-  [[nodiscard]] bool has_stop(const TaskData& task, std::span<const int32_t> ids) const {
-    const std::string text = model_->tokenizer->decode({ids.begin(), ids.end()});
-    return models::text_before_stops(text, task.spec.stops).size() < text.size();
+  // The task's stop strings and the text of the model's end of text, as the harness has them.
+  [[nodiscard]] std::vector<std::string> stops_of(const TaskData& task) const {
+    std::vector<std::string> stops = task.spec.stops;
+    if (const auto eos = model_->tokenizer->eos()) stops.push_back(model_->tokenizer->decode({&*eos, 1}));
+    std::erase(stops, "");
+    return stops;
   }
 
-  // The text before the model's end of text and before the task's stop strings.
-  [[nodiscard]] std::string response_of(const TaskData& task, std::vector<int32_t> ids) const {
-    if (!ids.empty() && model_->tokenizer->eos() && ids.back() == *model_->tokenizer->eos()) ids.pop_back();
+  [[nodiscard]] bool has_stop(const TaskData& task, std::span<const int32_t> ids) const {
     const std::string text = model_->tokenizer->decode(ids);
-    return std::string(models::text_before_stops(text, task.spec.stops));
+    return models::text_before_stops(text, stops_of(task)).size() < text.size();
+  }
+
+  [[nodiscard]] std::string response_of(const TaskData& task, std::span<const int32_t> ids) const {
+    return std::string(models::text_before_stops(model_->tokenizer->decode(ids), stops_of(task)));
   }
 
   [[nodiscard]] std::vector<const json::object*> requests_of(const Variant& variant,
                                                              const TaskData& task) const {
     std::vector<const json::object*> requests;
-    for (const TaskUnit& unit : task.units(own_.batch())) {
+    for (const TaskUnit& unit : task.units(own_)) {
       for (const json::value& request : records_->of(key_of(variant, task, unit)))
         requests.push_back(&request.as_object());
     }
@@ -261,7 +337,7 @@ class SparsityStudy {
   }
 
   ExitCode finish() {
-    const StudyNames names{layers_name(own_), projections_name(own_), own_.numeric() == "bf16"};
+    const StudyNames names{layers_name(own_), projections_name(own_), uses_bf16()};
     const json::array rows = measured_rows(
         variants_, tasks_,
         [&](const Variant& variant, const TaskData& task) { return requests_of(variant, task); }, names);
@@ -292,14 +368,12 @@ class SparsityStudy {
     replace_file(call_.run->file("requests.jsonl"), lines);
   }
 
-  // Contexts that lost tokens on the left, over all tasks of the dense model.
+  // Requests of the dense model whose context lost tokens on the left.
   [[nodiscard]] int64_t cut_contexts() const {
     int64_t cut = 0;
     for (const TaskData& task : tasks_) {
-      for (const json::object* request : requests_of(variants_.measured[0], task)) {
-        if (const json::value* const count = request->if_contains("cut_contexts"))
-          cut += count->to_number<int64_t>();
-      }
+      for (const json::object* request : requests_of(variants_.measured[0], task))
+        cut += request->contains("cut") ? 1 : 0;
     }
     return cut;
   }
@@ -315,6 +389,7 @@ class SparsityStudy {
   std::optional<models::LanguageModel> model_;
   std::vector<TaskData> tasks_;
   Variants variants_;
+  std::optional<CalibrationText> text_;
   std::optional<RequestRecords> records_;
   int64_t units_ = 0;
   int64_t done_ = 0;

@@ -36,7 +36,7 @@ int64_t unit_documents(TaskForm form) {
   return 1;
 }
 
-// Non-overlapping windows as pairs: the first token is the context of the others (activation_sparsity 7).
+// Windows that do not overlap (activation_sparsity 7).
 void load_windows(TaskData& task, const Sparsity& own, const models::Tokenizer& tokenizer,
                   int64_t context_length) {
   std::vector<int32_t> ids = tokenizer.encode(task.documents[0].page);
@@ -47,7 +47,7 @@ void load_windows(TaskData& task, const Sparsity& own, const models::Tokenizer& 
   task.documents.assign(static_cast<size_t>(windows), {});
   for (int64_t w = 0; w < windows; ++w) {
     const auto begin = ids.begin() + w * window;
-    task.pairs.push_back({TokenPair{{*begin}, {begin + 1, begin + window}}});
+    task.windows.emplace_back(begin, begin + window);
   }
 }
 
@@ -56,7 +56,6 @@ void load_windows(TaskData& task, const Sparsity& own, const models::Tokenizer& 
 std::vector<TokenPair> rolling_pairs(const std::string& page, const models::Tokenizer& tokenizer,
                                      int64_t context_length) {
   std::vector<int32_t> ids = tokenizer.encode(models::wikitext_detokenize(page));
-  if (tokenizer.adds_bos() && tokenizer.bos()) ids.insert(ids.begin(), *tokenizer.bos());
   const std::optional<int32_t> prefix = tokenizer.bos() ? tokenizer.bos() : tokenizer.eos();
   std::vector<TokenPair> pairs;
   int64_t scored = 0;
@@ -68,15 +67,6 @@ std::vector<TokenPair> rolling_pairs(const std::string& page, const models::Toke
     scored += window.scored;
   }
   return pairs;
-}
-
-// The last tokens where the prompt and what is to follow are longer than the context, as the harness does.
-std::vector<int32_t> prompt_ids(const std::string& prompt, const models::Tokenizer& tokenizer, int64_t most) {
-  std::vector<int32_t> ids = tokenizer.encode(prompt);
-  if (tokenizer.adds_bos() && tokenizer.bos()) ids.insert(ids.begin(), *tokenizer.bos());
-  const auto excess = static_cast<int64_t>(ids.size()) - most;
-  if (excess > 0) ids.erase(ids.begin(), ids.begin() + excess);
-  return ids;
 }
 
 void hash_ids(HashStream& stream, const std::vector<int32_t>& ids) {
@@ -93,15 +83,21 @@ std::string hash_of(const TaskData& task) {
       hash_ids(stream, pair.continuation);
     }
   }
+  for (const auto& window : task.windows) hash_ids(stream, window);
   for (const auto& prompt : task.prompts) hash_ids(stream, prompt);
   return to_hex(stream.digest());
 }
 
 }  // namespace
 
-std::vector<TaskUnit> TaskData::units(int64_t batch) const {
+std::vector<TaskUnit> TaskData::units(const Sparsity& own) const {
   const auto count = static_cast<int64_t>(documents.size());
-  const int64_t size = std::max(unit_documents(spec.form), batch);
+  int64_t size = unit_documents(spec.form);
+  if (own.statistics() == "call" && own.batch() > 1 && !is_generation()) {
+    // Windows are batched in order, other requests by length over the whole task.
+    const int64_t batches = (size + own.batch() - 1) / own.batch();
+    size = spec.form == TaskForm::kWindows ? batches * own.batch() : std::max<int64_t>(count, 1);
+  }
   std::vector<TaskUnit> units;
   for (int64_t first = 0; first < count; first += size)
     units.push_back({first, std::min(size, count - first)});
@@ -115,14 +111,21 @@ int64_t limit_of(const Sparsity& own, const std::string& task) {
         parse_number<int64_t>(std::string_view(limit).substr(std::min(equals, limit.size() - 1) + 1));
     if (equals == std::string::npos || !count || *count < 0)
       refuse(fmt::format("limits = {}", limit), "it is no task with a number", "Write it as piqa=200.");
-    if (limit.substr(0, equals) == task) return *count;
+    if (models::find_task(limit.substr(0, equals)).name == task) return *count;
   }
   return own.limit();
 }
 
 TaskData load_task(const models::TaskSpec& spec, const Sparsity& own, const models::Tokenizer& tokenizer,
                    int64_t context_length) {
-  TaskData task{.spec = spec, .documents = {}, .pairs = {}, .prompts = {}, .ifeval = {}, .hash = {}};
+  TaskData task{.spec = spec,
+                .documents = {},
+                .pairs = {},
+                .windows = {},
+                .prompts = {},
+                .cut_prompts = {},
+                .ifeval = {},
+                .hash = {}};
   if (own.has_shots() && spec.form == TaskForm::kGeneration) task.spec.shots = own.shots();
   task.documents = models::read_task(task.spec, required_field("data", own.data()), limit_of(own, spec.name));
   if (spec.form == TaskForm::kWindows) {
@@ -137,8 +140,13 @@ TaskData load_task(const models::TaskSpec& spec, const Sparsity& own, const mode
     }
     if (spec.name == "ifeval")
       task.ifeval = models::read_ifeval(models::task_file(spec, own.data()), limit_of(own, spec.name));
-    for (const auto& document : task.documents)
-      task.prompts.push_back(prompt_ids(document.requests.at(0).context, tokenizer, room));
+    for (const auto& document : task.documents) {
+      std::vector<int32_t> ids = tokenizer.encode(document.requests.at(0).context);
+      const auto excess = static_cast<int64_t>(ids.size()) - room;
+      task.cut_prompts.push_back(excess > 0);
+      if (excess > 0) ids.erase(ids.begin(), ids.begin() + excess);
+      task.prompts.push_back(std::move(ids));
+    }
   } else {
     for (const auto& document : task.documents) {
       auto& pairs = task.pairs.emplace_back();
@@ -147,7 +155,8 @@ TaskData load_task(const models::TaskSpec& spec, const Sparsity& own, const mode
         continue;
       }
       for (const auto& request : document.requests)
-        pairs.push_back(models::encode_pair(tokenizer, request.context, request.continuation));
+        pairs.push_back(models::encode_pair(tokenizer, request.context, request.continuation,
+                                            models::PairStart::kOnlyOfEmptyContexts));
     }
   }
   task.hash = hash_of(task);

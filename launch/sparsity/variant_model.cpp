@@ -11,7 +11,6 @@
 #include "runtime/core/hash.h"
 #include "runtime/core/share.h"
 #include "runtime/job/run_directory.h"
-#include "runtime/job/signals.h"
 #include "runtime/storage/file.h"
 
 namespace orthant::launch {
@@ -56,14 +55,15 @@ models::LearnedSettings learned_settings(const SparsityLearning& learning, const
 
 models::WeightPattern weight_pattern(const models::SparsityPattern& pattern) {
   if (pattern.kind == models::SparsityPattern::Kind::kShare)
-    return {.groups = {}, .removed_share = pattern.sparsity};
+    return {.groups = {}, .removed_share = pattern.sparsity()};
   return {.groups = {pattern.keep, pattern.group}, .removed_share = 0.0};
 }
 
 }  // namespace
 
 VariantModel::VariantModel(Invocation& call, models::LanguageModel& model, const models::ModelFile& file,
-                           Memory& memory, Stream& stream)
+                           Memory& memory, Stream& stream, const CalibrationText* text,
+                           std::function<bool()> stops)
     : call_(call),
       own_(call.own<Sparsity>()),
       model_(model),
@@ -71,7 +71,9 @@ VariantModel::VariantModel(Invocation& call, models::LanguageModel& model, const
       memory_(memory),
       stream_(stream),
       layers_(layers_of(own_, model.weights.config.layers)),
-      projections_(projections_of(own_)) {}
+      projections_(projections_of(own_)),
+      text_(text),
+      stops_(std::move(stops)) {}
 
 models::PruningRecipe VariantModel::recipe_of(const Variant& variant) const {
   return {.pattern = variant.pattern,
@@ -80,11 +82,6 @@ models::PruningRecipe VariantModel::recipe_of(const Variant& variant) const {
           .projections = projections_,
           .scope = own_.statistics() == "call" ? models::StatisticScope::kCall
                                                : models::StatisticScope::kSequence};
-}
-
-const CalibrationText& VariantModel::calibration_text() {
-  if (!text_) text_ = read_calibration_text(own_, *model_.tokenizer);
-  return *text_;
 }
 
 bool VariantModel::become(const Variant& variant) {
@@ -131,8 +128,8 @@ bool VariantModel::learn(const Variant& variant) {
     try {
       learned = models::train_learned(
           task_of(), settings, path,
-          [](const models::LearnedProgress&) {
-            if (stop_requested()) throw StoppedLearning();
+          [this](const models::LearnedProgress&) {
+            if (stops_()) throw StoppedLearning();
           },
           memory_, stream_);
     } catch (const StoppedLearning&) {
@@ -176,15 +173,15 @@ void VariantModel::prune_weights(const Variant& variant) {
 
 std::string VariantModel::key_of(const Variant& variant, const char* what) {
   const CalibrationText& text = calibration_text();
-  const json::object parts{
-      {"what", what},
-      {"model", model_.identity},
-      {"variant", variant.name()},
-      {"layers", layers_name(own_)},
-      {"projections", projections_name(own_)},
-      {"text", to_hex(hash128(text.ids.data(), static_cast<int64_t>(text.ids.size() * sizeof(int32_t))))},
-      {"windows", own_.calibration().windows()},
-      {"window", own_.calibration().window()}};
+  const json::object parts{{"what", what},
+                           {"model", model_.identity},
+                           {"variant", variant.name()},
+                           {"layers", layers_name(own_)},
+                           {"projections", projections_name(own_)},
+                           {"text", text.hash()},
+                           {"precision", own_.precision()},
+                           {"windows", own_.calibration().windows()},
+                           {"window", own_.calibration().window()}};
   return to_hex(hash128(json::serialize(parts)));
 }
 

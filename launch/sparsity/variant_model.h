@@ -4,6 +4,7 @@
 // Every function is Collective. One thread.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -17,9 +18,11 @@ namespace orthant::launch {
 
 class VariantModel {
  public:
-  // All outlive the object; the weights change with the variant where weights are pruned.
+  // All outlive the object; the weights change with the variant where weights are pruned. `text` may be null
+  // where no variant calibrates or learns; `stops` says on this rank whether to leave a training, to be
+  // continued.
   VariantModel(Invocation& call, models::LanguageModel& model, const models::ModelFile& file, Memory& memory,
-               Stream& stream);
+               Stream& stream, const CalibrationText* text, std::function<bool()> stops);
 
   // Makes the model that of the variant. False where it was told to stop: what was learned so far is kept.
   [[nodiscard]] bool become(const Variant& variant);
@@ -28,7 +31,7 @@ class VariantModel {
 
  private:
   [[nodiscard]] models::PruningRecipe recipe_of(const Variant& variant) const;
-  [[nodiscard]] const CalibrationText& calibration_text();
+  [[nodiscard]] const CalibrationText& calibration_text() const { return *text_; }
   void prune_weights(const Variant& variant);
   [[nodiscard]] bool learn(const Variant& variant);
   [[nodiscard]] models::CalibratedCenters centers_of(const models::PruningRecipe& recipe,
@@ -44,7 +47,8 @@ class VariantModel {
   Stream& stream_;
   std::vector<int64_t> layers_;
   std::vector<models::Projection> projections_;
-  std::optional<CalibrationText> text_;
+  const CalibrationText* text_;
+  std::function<bool()> stops_;
   std::optional<models::ModelPruning> pruning_;
   bool has_pruned_weights_ = false;
 };

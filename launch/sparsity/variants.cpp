@@ -28,7 +28,7 @@ std::vector<std::string> or_default(const List& list, const char* single) {
 }
 
 bool names_all(const google::protobuf::RepeatedPtrField<std::string>& list) {
-  return list.empty() || (list.size() == 1 && list[0] == "all");
+  return list.empty() || std::find(list.begin(), list.end(), "all") != list.end();
 }
 
 bool is_unstructured(const Variant& variant) {
@@ -65,6 +65,11 @@ std::string Variant::criterion_name() const {
 std::string Variant::transform_name() const {
   return is_dense() ? "none" : models::to_string(method.transform);
 }
+bool Variant::calibrates() const {
+  if (is_dense()) return false;
+  return method.transform.center == models::Transform::Center::kCalibrated ||
+         method.criterion == models::Criterion::kWanda || method.criterion == models::Criterion::kSparseGpt;
+}
 std::string Variant::name() const {
   if (is_dense()) return "dense";
   const std::string transform = transform_name();
@@ -73,6 +78,9 @@ std::string Variant::name() const {
 
 Variants variants_of(const Sparsity& own) {
   const bool has_product = own.methods().empty() || !own.criteria().empty() || !own.transforms().empty();
+  if (own.patterns().empty() &&
+      !(own.methods().empty() && own.criteria().empty() && own.transforms().empty()))
+    refuse("methods without a pattern", "there is nothing to prune", "Give --patterns, for example 8:16.");
   VariantList list;
   for (const std::string& pattern_name : own.patterns()) {
     const models::SparsityPattern pattern = models::parse_pattern(pattern_name);
@@ -126,6 +134,14 @@ std::vector<models::Projection> projections_of(const Sparsity& own) {
       chosen.push_back(static_cast<models::Projection>(p));
   }
   return chosen;
+}
+
+std::vector<std::string> distinct_tasks(const Sparsity& own) {
+  std::vector<std::string> tasks;
+  for (const std::string& name : own.tasks()) {
+    if (std::find(tasks.begin(), tasks.end(), name) == tasks.end()) tasks.push_back(name);
+  }
+  return tasks;
 }
 
 std::string layers_name(const Sparsity& own) {

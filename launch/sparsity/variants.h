@@ -19,6 +19,9 @@ struct Variant {
   [[nodiscard]] std::string transform_name() const;
   [[nodiscard]] std::string name() const;  // "8:16 magnitude dpts", "dense"
   [[nodiscard]] bool is_dense() const { return pattern.is_dense(); }
+  // Whether it measures or trains something on the calibration text.
+  [[nodiscard]] bool calibrates() const;
+  [[nodiscard]] bool learns() const { return !is_dense() && method.transform.is_learned(); }
 };
 
 struct LeftOut {
@@ -40,6 +43,8 @@ struct Variants {
 // there.
 [[nodiscard]] std::vector<int64_t> layers_of(const Sparsity& own, int64_t layers);
 [[nodiscard]] std::vector<models::Projection> projections_of(const Sparsity& own);
+// The tasks in the order given, each once.
+[[nodiscard]] std::vector<std::string> distinct_tasks(const Sparsity& own);
 // "all", or the names with commas between.
 [[nodiscard]] std::string layers_name(const Sparsity& own);
 [[nodiscard]] std::string projections_name(const Sparsity& own);

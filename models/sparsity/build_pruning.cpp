@@ -96,7 +96,7 @@ class PruningBuilder {
     chosen->pattern = row_pattern(recipe_.pattern, inputs,
                                   fmt::format("projection {} of block {}", name_of(projection), layer));
     if (recipe_.pattern.kind == SparsityPattern::Kind::kShare && criterion != Criterion::kMagnitude) {
-      chosen->sequence_share = 1.0 - recipe_.pattern.sparsity;
+      chosen->sequence_share = 1.0 - recipe_.pattern.sparsity();
       chosen->by_row_norm = criterion == Criterion::kClact;
     }
     set_gain(*chosen, weights);

@@ -106,8 +106,10 @@ std::string conflict_of(const PruningMethod& method, bool unstructured) {
   if (prunes_weights(criterion))
     return to_string(transform) == "none" ? "" : "weights are pruned, and inputs need no mending";
   if (transform.scales_channels && criterion != Criterion::kMagnitude) return "PCS is a criterion of its own";
+  const bool measures_center =
+      transform.center != Transform::Center::kNone && transform.center != Transform::Center::kLearned;
+  if (measures_center && transform.is_learned()) return "what is learned has no measured centre beside it";
   const bool by_sequence = unstructured && criterion != Criterion::kMagnitude;
-  if (by_sequence && transform.scales_channels) return "PCS has groups or rows";
   if (by_sequence && transform.restores_variance)
     return "entries of a whole sequence compete, not those of a row";
   if (by_sequence && transform.rank > 0)

@@ -39,7 +39,7 @@ SparsityPattern parse_pattern(std::string_view name) {
   if (!name.ends_with('%')) throw_pattern(name, "it is none of the known forms");
   const auto percent = number<double>(name.substr(0, name.size() - 1));
   if (!percent || !(*percent >= 0.0 && *percent <= 100.0)) throw_pattern(name, "a share is 0 to 100 %");
-  return {.kind = SparsityPattern::Kind::kShare, .sparsity = *percent / 100.0};
+  return {.kind = SparsityPattern::Kind::kShare, .percent = *percent};
 }
 
 std::string to_string(const SparsityPattern& pattern) {
@@ -49,7 +49,7 @@ std::string to_string(const SparsityPattern& pattern) {
     case SparsityPattern::Kind::kGroups:
       return fmt::format("{}:{}", pattern.keep, pattern.group);
     case SparsityPattern::Kind::kShare:
-      return fmt::format("{}%", 100.0 * pattern.sparsity);
+      return fmt::format("{}%", pattern.percent);
   }
   return {};
 }
@@ -57,7 +57,7 @@ std::string to_string(const SparsityPattern& pattern) {
 kernels::PrunePattern row_pattern(const SparsityPattern& pattern, int64_t inputs, std::string_view what) {
   require(!pattern.is_dense(), "a dense pattern prunes nothing");
   if (pattern.kind == SparsityPattern::Kind::kShare)
-    return {static_cast<int64_t>(static_cast<double>(inputs) * (1.0 - pattern.sparsity)), 0};
+    return {static_cast<int64_t>(static_cast<double>(inputs) * (1.0 - pattern.sparsity())), 0};
   if (inputs % pattern.group != 0) {
     throw Error(
         ExitCode::kConfig,

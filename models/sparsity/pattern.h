@@ -12,9 +12,10 @@ namespace orthant::models {
 struct SparsityPattern {
   enum class Kind { kDense, kGroups, kShare };
   Kind kind = Kind::kDense;
-  int64_t keep = 0;       // of kGroups
-  int64_t group = 0;      // of kGroups
-  double sparsity = 0.0;  // of kShare: what does not survive
+  int64_t keep = 0;      // of kGroups
+  int64_t group = 0;     // of kGroups
+  double percent = 0.0;  // of kShare: what does not survive
+  [[nodiscard]] double sparsity() const { return percent / 100.0; }
   [[nodiscard]] bool is_dense() const { return kind == Kind::kDense; }
 };
 

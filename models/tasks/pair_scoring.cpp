@@ -12,7 +12,8 @@ constexpr std::string_view kWhiteSpace = " \t\n\r\f\v";
 
 }  // namespace
 
-TokenPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation) {
+TokenPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation,
+                      PairStart start) {
   const size_t end = context.find_last_not_of(kWhiteSpace) + 1;
   const std::string head(context.substr(0, end));
   const std::string tail = std::string(context.substr(end)) + std::string(continuation);
@@ -20,9 +21,9 @@ TokenPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std:
   const size_t prefix = std::min(pair.context.size(), pair.continuation.size());
   pair.continuation.erase(pair.continuation.begin(),
                           pair.continuation.begin() + static_cast<int64_t>(prefix));
-  const std::optional<int32_t> start = tokenizer.bos() ? tokenizer.bos() : tokenizer.eos();
-  if (start && (pair.context.empty() || tokenizer.adds_bos()))
-    pair.context.insert(pair.context.begin(), *start);
+  const std::optional<int32_t> first = tokenizer.bos() ? tokenizer.bos() : tokenizer.eos();
+  const bool adds_bos = start == PairStart::kAsTheModelAsks && tokenizer.adds_bos() && tokenizer.bos();
+  if (first && (pair.context.empty() || adds_bos)) pair.context.insert(pair.context.begin(), *first);
   if (pair.context.empty() || pair.continuation.empty()) {
     throw Error(ExitCode::kData,
                 {.problem = "a pair cannot be scored",
@@ -53,8 +54,7 @@ PairScores score_pairs(const Weights& weights, std::span<const TokenPair> pairs,
   const PairForwards plan = lay_out_pairs(pairs, weights.config.context_length, layout);
   PairScores scores{std::vector<PairScore>(pairs.size()), plan.cut_contexts};
   if (pairs.empty()) return scores;
-  TokenScorer scorer(weights, limits_of(plan.forwards), memory, stream, options.rounding,
-                     options.pruning);
+  TokenScorer scorer(weights, limits_of(plan.forwards), memory, stream, options.rounding, options.pruning);
   int64_t done = 0;
   for (const PairForward& forward : plan.forwards) {
     const std::vector<TokenScore> found = scorer.score(forward.batch(), forward.rows, forward.targets);

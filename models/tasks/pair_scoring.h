@@ -16,10 +16,15 @@
 
 namespace orthant::models {
 
-// An empty context becomes BOS, or EOS where there is no BOS; a BOS is put in front where the model's
-// metadata asks for it. Throws Error(kData) when the continuation has no token.
+// Which pairs begin with the model's BOS: those of a model whose metadata asks for it, or only empty
+// contexts, as lm-evaluation-harness has it of all models but Gemma.
+enum class PairStart { kAsTheModelAsks, kOnlyOfEmptyContexts };
+
+// An empty context becomes BOS, or EOS where there is no BOS. Throws Error(kData) when the continuation has
+// no token.
 [[nodiscard]] TokenPair encode_pair(const Tokenizer& tokenizer, std::string_view context,
-                                    std::string_view continuation);
+                                    std::string_view continuation,
+                                    PairStart start = PairStart::kAsTheModelAsks);
 
 struct PairOptions {
   PairLayout layout = {};

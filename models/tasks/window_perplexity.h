@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "models/tasks/token_scores.h"
+#include "models/tasks/pair_scoring.h"
 #include "runtime/core/share.h"
 
 namespace orthant::models {
@@ -24,6 +24,14 @@ namespace orthant::models {
                                              const std::function<void(int64_t)>& progress, Memory& memory,
                                              Stream& stream, const ModelPruning* pruning = nullptr,
                                              int64_t together = 0);
+
+// Each of `windows`, all of one length, as a pair whose context is its first token: all its tokens are read.
+// `together` windows a forward, in order (0: as many as are fast).
+[[nodiscard]] std::vector<PairScore> window_scores(const Weights& weights,
+                                                   std::span<const std::span<const int32_t>> windows,
+                                                   int64_t together, LogitRounding rounding,
+                                                   const ModelPruning* pruning, Memory& memory,
+                                                   Stream& stream);
 
 // exp of the mean over windows.
 [[nodiscard]] double perplexity_of(std::span<const double> window_nll);

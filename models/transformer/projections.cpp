@@ -183,6 +183,22 @@ void project_pruned(const Pass& pass, const PrunedProjection& projection, const 
   add_bias(pass, target, out);
 }
 
+// Of all rows, by projections that share a selection (null: they are not pruned).
+void project_selected(const Pass& pass, int64_t layer, Matrix<const float> x, const InputSelection* selection,
+                      std::span<const Target> targets) {
+  if (selection != nullptr && selection->looks_across_rows()) measure_gains(pass, *selection, x);
+  const bool by_sequence = selection != nullptr && selection->sequence_share > 0.0;
+  const Matrix<const float> kept =
+      by_sequence ? pruned_sequences(pass, *selection, x) : Matrix<const float>{};
+  for_row_blocks(pass, [&](const RowBlock& block) {
+    if (!by_sequence) return project_block(pass, layer, block, x.rows(block.first, block.rows), targets);
+    for (const Target& target : targets) {
+      project_pruned(pass, pass.pruned(layer, target.projection), target, block,
+                     kept.rows(block.first, block.rows));
+    }
+  });
+}
+
 }  // namespace
 
 void begin_pruning(const Pass& pass) {
@@ -225,19 +241,15 @@ void project_block(const Pass& pass, int64_t layer, const RowBlock& block, Matri
 }
 
 void project_whole(const Pass& pass, int64_t layer, Matrix<const float> x, std::span<const Target> targets) {
-  for (const Target& target : targets) {
-    const InputSelection* const selection =
-        pass.args.pruning == nullptr ? nullptr : pass.pruned(layer, target.projection).selection.get();
-    if (selection != nullptr && selection->looks_across_rows()) measure_gains(pass, *selection, x);
-    const bool by_sequence = selection != nullptr && selection->sequence_share > 0.0;
-    const Matrix<const float> kept =
-        by_sequence ? pruned_sequences(pass, *selection, x) : Matrix<const float>{};
-    for_row_blocks(pass, [&](const RowBlock& block) {
-      if (!by_sequence)
-        return project_block(pass, layer, block, x.rows(block.first, block.rows), {&target, 1});
-      project_pruned(pass, pass.pruned(layer, target.projection), target, block,
-                     kept.rows(block.first, block.rows));
-    });
+  const auto selection_of = [&](const Target& target) {
+    return pass.args.pruning == nullptr ? nullptr : pass.pruned(layer, target.projection).selection.get();
+  };
+  for (size_t first = 0; first < targets.size();) {
+    const InputSelection* const selection = selection_of(targets[first]);
+    size_t end = first + 1;
+    while (end < targets.size() && selection_of(targets[end]) == selection) ++end;
+    project_selected(pass, layer, x, selection, targets.subspan(first, end - first));
+    first = end;
   }
 }
 

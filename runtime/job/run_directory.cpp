@@ -48,8 +48,9 @@ void remove_earlier_run(const std::string& path) {
     const bool ours = name == kConfigFile || name == kRunFile || name == kResultFile ||
                       name == "metrics.jsonl" || name == "log" || name == "checkpoint" ||
                       name == "store.json" || name == "dictionary.safetensors" || name == "cells" ||
-                      name == "records" || name.starts_with("events.out.tfevents.") ||
-                      name.starts_with(kShardPrefix) || holds_shards(path + "/" + name);
+                      name == "records" || name == "artefacts" || name == "requests.jsonl" ||
+                      name.starts_with("events.out.tfevents.") || name.starts_with(kShardPrefix) ||
+                      holds_shards(path + "/" + name);
     if (ours) remove_path(path + "/" + name);
   }
 }

@@ -100,12 +100,45 @@ TEST_F(Sparsity, KilledAndRepeatedHasTheSameBytes) {
   EXPECT_GT(attempts.as_array().back().at("start_cell").to_number<int64_t>(), 0);
 }
 
+// Choices, windows, rolling windows, worked answers and generated text, with both readings of
+// log-probabilities.
+TEST_F(Sparsity, MeasuresEveryFormOfTask) {
+  ORTHANT_NEEDS_SHARED("data/gsm8k/test.jsonl");
+  ORTHANT_NEEDS_SHARED("data/wikitext-2/test.txt");
+  const std::string study =
+      "--patterns=2:4 --criteria=clact --tasks=piqa,window_perplexity,wikitext,gsm8k_answers,gsm8k "
+      "--numeric=bf16 "
+      "--limits=piqa=9,window_perplexity=2,wikitext=1,gsm8k_answers=3,gsm8k=3 --shots=0 ";
+  run(study, "one");
+  run(study, "two", "mpirun -n 2");
+  expect_same("one", "two");
+  const json::object result = result_of("one");
+  for (const char* task : {"piqa", "window_perplexity", "wikitext", "gsm8k_answers", "gsm8k"})
+    EXPECT_TRUE(row_of(result, "2:4", task).at("value").is_double()) << task;
+  std::istringstream lines(content_of(dir_.file("one/requests.jsonl")));
+  int texts = 0, cut = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const json::object request = json::parse(line).as_object();
+    EXPECT_NE(request.contains("text"), request.contains("log_prob_bf16"));
+    texts += request.contains("text") ? 1 : 0;
+    const bool is_dense = request.at("pattern").as_string() == "dense";
+    cut += is_dense && request.contains("cut") ? 1 : 0;
+  }
+  EXPECT_EQ(texts, 2 * 3);
+  EXPECT_EQ(result.at("cut_contexts").as_int64(), cut);
+}
+
 TEST_F(Sparsity, ComposesBatchesAsTheReferenceOnlyWhereItIsAsked) {
   const std::string study = "--patterns=2:4 --criteria=clact --tasks=piqa --limit=16 ";
   run(study, "sequence");
   run(study + "--statistics=call --batch=1", "alone");
   run(study + "--statistics=call --batch=8", "together");
   EXPECT_EQ(content_of(dir_.file("sequence/requests.jsonl")), content_of(dir_.file("alone/requests.jsonl")));
+  // Another batch, in which one window's statistics are not the other's.
+  const std::string windows = "--patterns=2:4 --criteria=clact --tasks=window_perplexity --limit=5 ";
+  run(windows, "windows");
+  run(windows + "--statistics=call --batch=3", "threes");
+  EXPECT_NE(content_of(dir_.file("windows/requests.jsonl")), content_of(dir_.file("threes/requests.jsonl")));
   EXPECT_NE(content_of(dir_.file("sequence/requests.jsonl")),
             content_of(dir_.file("together/requests.jsonl")));
   run(study + "--statistics=call --batch=8", "ranks", "mpirun -n 2");
@@ -221,6 +254,12 @@ TEST_F(Sparsity, RefusesWhatCannotBe) {
   EXPECT_TRUE(refused(outcome("--patterns=2:4 --tasks=piqaa --limit=2"), 78, "piqa?"));
   EXPECT_TRUE(refused(outcome("--patterns=2:4 --limit=2"), 78, "--tasks"));
   EXPECT_TRUE(refused(outcome("--patterns=2:4 --limits=piqa" + task), 78, "piqa=200"));
+  EXPECT_TRUE(refused(outcome("--patterns=2:4 --limits=piqaa=2" + task), 78, "piqa?"));
+  EXPECT_TRUE(refused(outcome("--methods=magnitude" + task), 78, "--patterns"));
+  EXPECT_TRUE(refused(outcome("--patterns=2:4 --statistics=call" + task), 78, "--batch"));
+  EXPECT_TRUE(refused(outcome("--patterns=2:4 --methods=magnitude+rsparse64" + task), 78, "rank"));
+  EXPECT_TRUE(
+      refused(outcome("--patterns=2:4 --methods=wanda --calibration.window=9999" + task), 78, "9999"));
 }
 
 TEST_F(Sparsity, NamesTheLineOfAMissingField) {

@@ -75,7 +75,7 @@ TaskSpec window_perplexity() {
   return {.name = "window_perplexity",
           .form = TaskForm::kWindows,
           .metrics = {"perplexity"},
-          .files = {"test.txt", "wiki.test.raw"},
+          .files = {"test.txt"},
           .folders = {"window_perplexity", "wikitext-2", "wikitext"}};
 }
 

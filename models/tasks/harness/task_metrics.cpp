@@ -189,7 +189,8 @@ std::vector<double> nll_of(Scores scores, NumericMode mode) {
 std::vector<TaskMetric> greedy_word_metrics(Scores scores, NumericMode mode) {
   std::vector<double> greedy;
   for (const std::vector<RequestScore>& document : scores) {
-    greedy.push_back(document.front().greedy ? 1.0 : 0.0);
+    const RequestScore& score = document.front();
+    greedy.push_back((mode == NumericMode::kBf16 ? score.greedy_bf16 : score.greedy) ? 1.0 : 0.0);
   }
   const std::vector<double> ones(scores.size(), 1.0);
   return {mean_metric("acc", std::move(greedy)), perplexity_metric("perplexity", nll_of(scores, mode), ones)};

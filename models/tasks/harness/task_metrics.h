@@ -21,6 +21,7 @@ struct RequestScore {
   double log_prob = 0.0;       // natural logarithm, summed over the continuation or the window
   double log_prob_bf16 = 0.0;  // the same as a bf16 model gives it (pair_scoring.h)
   bool greedy = false;         // every token is the most probable one
+  bool greedy_bf16 = false;    // of the logits of a bf16 model
   int64_t tokens = 0;          // scored
 };
 

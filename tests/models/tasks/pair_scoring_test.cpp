@@ -175,6 +175,9 @@ TEST(EncodePair, TokenisesAsTheHarnessDoes) {
   EXPECT_EQ(pair.continuation, plain.encode("cd"));
   EXPECT_EQ(models::encode_pair(plain, "", "cd").context, std::vector<int32_t>{1});
   EXPECT_EQ(models::encode_pair(with_bos, "a", "b").context, (std::vector<int32_t>{1, 3}));
+  const auto start = models::PairStart::kOnlyOfEmptyContexts;
+  EXPECT_EQ(models::encode_pair(with_bos, "a", "b", start).context, std::vector<int32_t>{3});
+  EXPECT_EQ(models::encode_pair(with_bos, "", "b", start).context, std::vector<int32_t>{1});
   EXPECT_THROW((void)models::encode_pair(plain, "ab", "?"), Error);
 }
 
