@@ -126,7 +126,11 @@ json::array measured_rows(const Variants& variants, const std::vector<TaskData>&
       if (variant.is_dense()) dense.push_back(metrics);
       for (size_t m = 0; m < metrics.size(); ++m) {
         json::object row = row_of(variant, tasks[t], metrics[m], names);
-        add_comparison(dense[t][m], metrics[m], row);
+        if (variant.is_dense()) {
+          row["drop_percent"] = 0.0;
+        } else {
+          add_comparison(dense[t][m], metrics[m], row);
+        }
         rows.emplace_back(std::move(row));
       }
     }

@@ -19,7 +19,6 @@
 #include "models/tasks/harness/gsm8k.h"
 #include "models/tasks/window_perplexity.h"
 #include "runtime/core/hash.h"
-#include "runtime/core/stopwatch.h"
 #include "runtime/job/checkpoint_schedule.h"
 #include "runtime/job/faults.h"
 #include "runtime/job/progress.h"
@@ -204,7 +203,7 @@ class SparsityStudy {
 
   void show(const Variant& variant) {
     ++shown_;
-    const double seconds = watch_.seconds();
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     progress_.show({.done = done_,
                     .total = units_,
                     .text = variant.name(),
@@ -384,7 +383,7 @@ class SparsityStudy {
   Stream stream_;
   CheckpointSchedule schedule_;
   Progress progress_;
-  Stopwatch watch_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::unique_ptr<models::ModelFile> file_;
   std::optional<models::LanguageModel> model_;
   std::vector<TaskData> tasks_;

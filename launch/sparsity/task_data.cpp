@@ -69,6 +69,25 @@ std::vector<TokenPair> rolling_pairs(const std::string& page, const models::Toke
   return pairs;
 }
 
+[[noreturn]] void throw_no_token(const std::string& task, size_t document) {
+  throw Error(ExitCode::kData, {.problem = fmt::format("document {} of {} has no token", document, task),
+                                .why = "there is nothing to score",
+                                .suggestion = "Leave it out of the file."});
+}
+
+// As the harness forms it, naming the document where it cannot be.
+TokenPair pair_of(const models::TaskRequest& request, const models::Tokenizer& tokenizer,
+                  const std::string& task, size_t document) {
+  try {
+    return models::encode_pair(tokenizer, request.context, request.continuation,
+                               models::PairStart::kOnlyOfEmptyContexts);
+  } catch (const Error& error) {
+    throw Error(error.code(), {.problem = fmt::format("document {} of {} is not usable", document, task),
+                               .why = error.what(),
+                               .suggestion = "Leave it out of the file."});
+  }
+}
+
 void hash_ids(HashStream& stream, const std::vector<int32_t>& ids) {
   const auto count = static_cast<int64_t>(ids.size());
   stream.update(&count, sizeof count);
@@ -152,11 +171,11 @@ TaskData load_task(const models::TaskSpec& spec, const Sparsity& own, const mode
       auto& pairs = task.pairs.emplace_back();
       if (spec.form == TaskForm::kRolling) {
         pairs = rolling_pairs(document.page, tokenizer, context_length);
+        if (pairs.empty()) throw_no_token(spec.name, task.pairs.size() - 1);
         continue;
       }
       for (const auto& request : document.requests)
-        pairs.push_back(models::encode_pair(tokenizer, request.context, request.continuation,
-                                            models::PairStart::kOnlyOfEmptyContexts));
+        pairs.push_back(pair_of(request, tokenizer, spec.name, task.pairs.size() - 1));
     }
   }
   task.hash = hash_of(task);

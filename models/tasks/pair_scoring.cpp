@@ -3,18 +3,23 @@
 #include <algorithm>
 
 #include "kernels/dense/round_bf16.h"
+#include "models/tasks/harness/python_text.h"
 #include "runtime/core/error.h"
 
 namespace orthant::models {
 namespace {
 
-constexpr std::string_view kWhiteSpace = " \t\n\r\f\v";
+// Bytes of the text without the white space at its end.
+size_t bytes_before_space(std::string_view text) {
+  const std::string_view stripped = python_strip(text);
+  return stripped.empty() ? 0 : static_cast<size_t>(stripped.data() - text.data()) + stripped.size();
+}
 
 }  // namespace
 
 TokenPair encode_pair(const Tokenizer& tokenizer, std::string_view context, std::string_view continuation,
                       PairStart start) {
-  const size_t end = context.find_last_not_of(kWhiteSpace) + 1;
+  const size_t end = bytes_before_space(context);
   const std::string head(context.substr(0, end));
   const std::string tail = std::string(context.substr(end)) + std::string(continuation);
   TokenPair pair{tokenizer.encode(head), tokenizer.encode(head + tail)};

@@ -43,6 +43,11 @@ void visit_json_lines(const std::string& path, int64_t& replaced,
     if (error) throw_unusable_line(path, number, error.message());
     if (!visit(value, number)) return;
   }
+  if (file.bad()) {
+    throw Error(ExitCode::kIo, {.problem = fmt::format("'{}' could not be read to its end", path),
+                                .why = "the system reported a read error",
+                                .suggestion = "Check the disk, or copy the file."});
+  }
 }
 
 void throw_unusable_line(const std::string& path, int64_t line, const std::string& why) {

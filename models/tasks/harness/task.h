@@ -54,7 +54,6 @@ struct TaskDocument {
   std::string group = {};                       // mmlu: the subject
   std::string page = {};                        // wikitext: the original page; window_perplexity: the text
   std::string answer = {};                      // gsm8k: the reference, worked out
-  std::string record = {};                      // ifeval: the line of the file as JSON
 };
 
 }  // namespace orthant::models

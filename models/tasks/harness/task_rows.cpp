@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json/serialize.hpp>
 #include <map>
 
 #include "models/tasks/harness/gsm8k.h"
@@ -138,7 +137,7 @@ TaskDocument lambada(const JsonFields& row) {
 TaskDocument ifeval(const JsonFields& row) {
   (void)row.required_texts("instruction_id_list");
   (void)row.required_array("kwargs");
-  return {.requests = {{row.required_text("prompt"), ""}}, .record = boost::json::serialize(row.object())};
+  return {.requests = {{row.required_text("prompt"), ""}}};
 }
 
 TaskDocument gsm8k(const JsonFields& row) {

@@ -95,6 +95,18 @@ std::vector<models::TokenPair> piqa_pairs(size_t count) {
   return pairs;
 }
 
+// Python's white space is that of Unicode.
+TEST(TasksGolden, WhiteSpaceAtTheEndOfAContextBelongsToTheContinuation) {
+  ORTHANT_NEEDS_GOLDEN();
+  for (const std::string space : {" ", "\n ", "\u00a0", "\u2003"}) {
+    const auto moved = models::encode_pair(golden_tokenizer(), "The capital" + space, "of");
+    const auto kept = models::encode_pair(golden_tokenizer(), "The capital", space + "of");
+    EXPECT_EQ(moved.context, kept.context);
+    EXPECT_EQ(moved.continuation, kept.continuation);
+    EXPECT_EQ(moved.context, golden_tokenizer().encode("The capital"));
+  }
+}
+
 TEST(TasksGolden, PairScoresAreThoseOfTheHarness) {
   ORTHANT_NEEDS_GOLDEN();
   ORTHANT_NEEDS_SHARED("data/piqa/valid.jsonl");
