@@ -62,24 +62,4 @@ LearnedMending mending_of(const LearnedProjection& learned, std::span<const floa
   return mending;
 }
 
-const kernels::PackedWeights& weights_of(const BlockWeights& block, Projection projection) {
-  switch (projection) {
-    case Projection::kQuery:
-      return block.query;
-    case Projection::kKey:
-      return block.key;
-    case Projection::kValue:
-      return block.value;
-    case Projection::kOutput:
-      return block.output;
-    case Projection::kGate:
-      return block.gate;
-    case Projection::kUp:
-      return block.up;
-    case Projection::kDown:
-      break;
-  }
-  return block.down;
-}
-
 }  // namespace orthant::models

@@ -59,7 +59,4 @@ struct LearnedMending {
 // `shifted` is W eta, or empty.
 [[nodiscard]] LearnedMending mending_of(const LearnedProjection& learned, std::span<const float> shifted);
 
-// The packed weights of a projection in a block's weights.
-[[nodiscard]] const kernels::PackedWeights& weights_of(const BlockWeights& block, Projection projection);
-
 }  // namespace orthant::models

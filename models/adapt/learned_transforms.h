@@ -21,7 +21,7 @@ namespace orthant::models {
 using LearnedOrigin = std::map<std::string, std::string>;
 
 // The mean squared error of a block's output against that of the unpruned block on the same inputs, over
-// crops that were not trained on; 0 where there were none.
+// further crops of the same text, which may overlap those that were trained on; 0 where there were none.
 struct BlockError {
   float before = 0.0f;  // without what is learned
   float after = 0.0f;

@@ -11,6 +11,7 @@
 #include "kernels/pruning/column_norms.h"
 #include "kernels/pruning/prune_sequences.h"
 #include "models/adapt/unpack_weights.h"
+#include "models/transformer/run_state.h"
 #include "runtime/core/error.h"
 
 namespace orthant::models {
@@ -63,7 +64,7 @@ void check_trainable(const PrunedProjection& pruned, const LearnedKind& kind) {
 
 ProductScratch::ProductScratch(Memory& memory, const ModelConfig& config, const LearnedKind& kind,
                                int64_t tokens) {
-  const int64_t widest = std::max({config.d_model, config.heads * config.head_dim, config.d_mlp});
+  const int64_t widest = widest_row(config);
   weights = {memory, "backward", {std::max(config.d_model, config.heads * config.head_dim) * widest}};
   outputs = {memory, "backward", {tokens, widest}};
   inputs = {memory, "backward", {tokens, widest}};

@@ -19,12 +19,6 @@ bool shares_masks(const PruningMethod& method) {
          !method.transform.scales_channels && method.transform.center != Center::kLearned;
 }
 
-// The first projection that reads the same input.
-Projection reader_of_input(Projection projection) {
-  if (projection == Projection::kKey || projection == Projection::kValue) return Projection::kQuery;
-  return projection == Projection::kUp ? Projection::kGate : projection;
-}
-
 kernels::RowCenter row_center(Center center) {
   switch (center) {
     case Center::kMedian:
@@ -76,10 +70,10 @@ class PruningBuilder {
   std::shared_ptr<const InputSelection> shared_selection(
       int64_t layer, Projection projection, const std::array<PrunedProjection, kProjections>& block) {
     if (!shares_masks(recipe_.method)) return nullptr;
-    for (int before = static_cast<int>(reader_of_input(projection)); before < static_cast<int>(projection);
+    for (int before = static_cast<int>(input_of(projection)); before < static_cast<int>(projection);
          ++before) {
       const auto other = static_cast<Projection>(before);
-      const bool same_input = reader_of_input(other) == reader_of_input(projection);
+      const bool same_input = input_of(other) == input_of(projection);
       const bool same_center = recipe_.method.transform.center != Center::kCalibrated ||
                                center_of(layer, other) == center_of(layer, projection);
       if (same_input && same_center && block[static_cast<size_t>(before)].selection != nullptr)

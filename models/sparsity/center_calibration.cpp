@@ -14,8 +14,7 @@ class MedianMeter {
   MedianMeter(const ModelConfig& config, int64_t tokens, Memory& memory, Stream& stream)
       : stream_(stream),
         layers_(static_cast<size_t>(config.layers)),
-        kept_(memory, "calibration",
-              {tokens, std::max({config.d_model, config.heads * config.head_dim, config.d_mlp})}),
+        kept_(memory, "calibration", {tokens, widest_row(config)}),
         centers_(memory, "calibration", {tokens}) {}
 
   void begin() { crop_ = CropMedians(layers_); }

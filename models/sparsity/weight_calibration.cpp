@@ -22,31 +22,6 @@ constexpr std::array<Projection, kProjections> kAllProjections = {
 constexpr std::array<Projection, 4> kInputs = {Projection::kQuery, Projection::kOutput, Projection::kGate,
                                                Projection::kDown};
 
-Projection input_of(Projection projection) {
-  if (projection == Projection::kKey || projection == Projection::kValue) return Projection::kQuery;
-  return projection == Projection::kUp ? Projection::kGate : projection;
-}
-
-kernels::PackedWeights& packed(BlockWeights& block, Projection projection) {
-  switch (projection) {
-    case Projection::kQuery:
-      return block.query;
-    case Projection::kKey:
-      return block.key;
-    case Projection::kValue:
-      return block.value;
-    case Projection::kOutput:
-      return block.output;
-    case Projection::kGate:
-      return block.gate;
-    case Projection::kUp:
-      return block.up;
-    case Projection::kDown:
-      break;
-  }
-  return block.down;
-}
-
 // The projections of a model on their way from the file to where they multiply.
 class ProjectionLoad {
  public:
@@ -62,7 +37,7 @@ class ProjectionLoad {
   }
 
   void pack(int64_t layer, Projection projection, Matrix<const float> dense) {
-    kernels::PackedWeights& into = packed(weights_.blocks[static_cast<size_t>(layer)], projection);
+    kernels::PackedWeights& into = weights_of(weights_.blocks[static_cast<size_t>(layer)], projection);
     if (memory_.device() == kCpu) return into.pack(dense, stream_);
     if (device_.shape()[0] < dense.elements()) device_ = {memory_, "loading", {dense.elements()}};
     const Matrix<float> there{device_.data(), dense.shape, memory_.device()};

@@ -37,7 +37,7 @@ struct WeightPruning {
 // sequence of its own; magnitude needs none. `progress` is called with the blocks done and those there are
 // and may throw to stop, which leaves the blocks after it as they were. Throws Error(kConfig) where the
 // pattern does not fit a chosen projection or crops are missing or longer than the model's context, and
-// Error(kNonFinite) where the crops give no finite inputs.
+// Error(kNonFinite) where the crops give SparseGPT inputs that are not finite.
 void prune_weights(Weights& weights, const ModelFile& file, const WeightPruning& pruning,
                    std::span<const std::vector<int32_t>> crops,
                    const std::function<void(int64_t done, int64_t all)>& progress, Memory& memory,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/transformer/run_state.h"
 #include "models/transformer/tensor_upload.h"
 
 namespace orthant::models {
@@ -42,7 +43,7 @@ DecodeWeights load_decode_weights(const ModelFile& file, kernels::WeightFormat f
 }
 
 DecodeState::DecodeState(Memory& memory, const ModelConfig& config) {
-  const int64_t widest = std::max({config.d_model, config.heads * config.head_dim, config.d_mlp});
+  const int64_t widest = widest_row(config);
   inputs = {memory, "decode state", {widest}};
   values = {memory, "decode state", {widest}};
 }

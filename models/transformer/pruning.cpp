@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "models/transformer/run_state.h"
 
@@ -10,14 +11,6 @@ namespace orthant::models {
 namespace {
 
 constexpr std::array<std::string_view, kProjections> kNames = {"q", "k", "v", "o", "gate", "up", "down"};
-
-int64_t widest_input(const ModelConfig& config) {
-  return std::max({config.d_model, config.heads * config.head_dim, config.d_mlp});
-}
-
-int64_t widest_output(const ModelConfig& config) {
-  return std::max({config.d_model, config.heads * config.head_dim, config.d_mlp});
-}
 
 }  // namespace
 
@@ -50,6 +43,35 @@ ProjectionShape shape_of(const ModelConfig& config, Projection projection) {
   return {};
 }
 
+Projection input_of(Projection projection) {
+  if (projection == Projection::kKey || projection == Projection::kValue) return Projection::kQuery;
+  return projection == Projection::kUp ? Projection::kGate : projection;
+}
+
+const kernels::PackedWeights& weights_of(const BlockWeights& block, Projection projection) {
+  switch (projection) {
+    case Projection::kQuery:
+      return block.query;
+    case Projection::kKey:
+      return block.key;
+    case Projection::kValue:
+      return block.value;
+    case Projection::kOutput:
+      return block.output;
+    case Projection::kGate:
+      return block.gate;
+    case Projection::kUp:
+      return block.up;
+    case Projection::kDown:
+      break;
+  }
+  return block.down;
+}
+
+kernels::PackedWeights& weights_of(BlockWeights& block, Projection projection) {
+  return const_cast<kernels::PackedWeights&>(weights_of(std::as_const(block), projection));
+}
+
 bool ModelPruning::looks_across_rows() const {
   return std::any_of(blocks.begin(), blocks.end(), [](const auto& block) {
     return std::any_of(block.begin(), block.end(), [](const PrunedProjection& projection) {
@@ -71,15 +93,15 @@ PruningState::PruningState(Memory& memory, const ModelConfig& config, const RunL
                            int64_t rank)
     : has_whole(whole) {
   const RowBlocks blocks(memory.device(), limits.tokens);
-  const int64_t block_rows = blocks.threads * blocks.rows, input = widest_input(config);
+  const int64_t block_rows = blocks.threads * blocks.rows, widest = widest_row(config);
   const auto matrix = [&](int64_t rows, int64_t columns) {
     return Tensor<float, 2>(memory, "pruning", {rows, columns});
   };
-  kept = matrix(block_rows, input);
+  kept = matrix(block_rows, widest);
   if (rank > 0) {
-    rest = matrix(block_rows, input);
+    rest = matrix(block_rows, widest);
     narrow = matrix(block_rows, rank);
-    widened = matrix(block_rows, widest_output(config));
+    widened = matrix(block_rows, widest);
   }
   centers = {memory, "pruning", {limits.tokens}};
   factors = {memory, "pruning", {limits.tokens}};
@@ -87,9 +109,9 @@ PruningState::PruningState(Memory& memory, const ModelConfig& config, const RunL
   normed = matrix(limits.tokens, config.d_model);
   gate = matrix(limits.tokens, config.d_mlp);
   up = matrix(limits.tokens, config.d_mlp);
-  kept_whole = matrix(limits.tokens, input);
-  scores = matrix(limits.tokens, input);
-  gains = matrix(limits.sequences, input);
+  kept_whole = matrix(limits.tokens, widest);
+  scores = matrix(limits.tokens, widest);
+  gains = matrix(limits.sequences, widest);
   gain_sets = {memory, "pruning", {limits.tokens}};
   offsets = {memory, "pruning", {limits.sequences + 1}};
   keep = {memory, "pruning", {limits.sequences}};

@@ -19,6 +19,7 @@
 
 namespace orthant::models {
 
+struct BlockWeights;
 struct RunLimits;
 
 // In the order in which a block reaches them.
@@ -34,6 +35,10 @@ struct ProjectionShape {
   int64_t inputs;
 };
 [[nodiscard]] ProjectionShape shape_of(const ModelConfig& config, Projection projection);
+// The first projection that reads the same input.
+[[nodiscard]] Projection input_of(Projection projection);
+[[nodiscard]] const kernels::PackedWeights& weights_of(const BlockWeights& block, Projection projection);
+[[nodiscard]] kernels::PackedWeights& weights_of(BlockWeights& block, Projection projection);
 
 // What the score |x| is multiplied with.
 enum class InputGain {

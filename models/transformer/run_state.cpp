@@ -5,14 +5,9 @@
 #include <algorithm>
 
 namespace orthant::models {
-namespace {
-
-// Of those that go into products.
 int64_t widest_row(const ModelConfig& config) {
   return std::max({config.d_model, config.heads * config.head_dim, config.d_mlp});
 }
-
-}  // namespace
 
 RowBlocks::RowBlocks(Device device, int64_t tokens) {
   constexpr int64_t kCpuRows = 128;

@@ -21,6 +21,9 @@ struct RunLimits {
                      // least `tokens`
 };
 
+// Columns of the widest rows that go into a block's products.
+[[nodiscard]] int64_t widest_row(const ModelConfig& config);
+
 // How rows are dealt out for the projections. On the CPU a thread takes blocks of rows: enough rows to use
 // the weights well, few enough to stay in cache. A device takes all rows at once.
 struct RowBlocks {
