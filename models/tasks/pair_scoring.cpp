@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/dense/round_bf16.h"
-#include "models/tasks/harness/python_text.h"
+#include "models/text/python_text.h"
 #include "runtime/core/error.h"
 
 namespace orthant::models {

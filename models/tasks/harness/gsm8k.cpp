@@ -1,7 +1,7 @@
 #include "models/tasks/harness/gsm8k.h"
 
 #include "models/tasks/harness/python_random.h"
-#include "models/tasks/harness/python_text.h"
+#include "models/text/python_text.h"
 #include "models/tokenizer/pattern.h"
 
 namespace orthant::models {

@@ -7,7 +7,7 @@
 
 #include "models/tasks/harness/gsm8k.h"
 #include "models/tasks/harness/mmlu_subjects.h"
-#include "models/tasks/harness/python_text.h"
+#include "models/text/python_text.h"
 #include "models/tasks/harness/wikitext.h"
 #include "runtime/core/error.h"
 #include "runtime/core/parse_number.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/tasks/harness/python_text.h"
+#include "models/text/python_text.h"
 #include "runtime/core/error.h"
 
 namespace orthant::models {
@@ -14,10 +14,6 @@ bool begins_page(std::string_view line) {
   const std::string joined = replace_all(replace_all(line, "= = =", "==="), "= =", "==");
   const std::string_view heading = python_strip(joined);
   return heading.starts_with("= ") && heading.ends_with(" =");
-}
-
-bool is_blank(std::string_view text) {
-  return python_strip(text).empty();
 }
 
 // White space next to both delimiters goes; the text between them is the shortest, so it ends at the first

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "models/tasks/ifeval/checks.h"
-#include "models/tasks/ifeval/python_text.h"
+#include "models/tasks/ifeval/text_search.h"
 #include "models/tokenizer/utf8.h"
 #include "runtime/core/error.h"
 #include "runtime/job/nearest_name.h"
@@ -70,7 +70,7 @@ bool is_positive_count(const boost::json::value& value) {
 std::string expression_fault(const boost::json::value& value) {
   if (!value.is_string() || is_blank(value.get_string())) return "is no text";
   try {
-    static_cast<void>(Pattern(std::string(strip(value.get_string()))));
+    static_cast<void>(Pattern(std::string(python_strip(value.get_string()))));
   } catch (const Error&) {
     return "is no regular expression";
   }

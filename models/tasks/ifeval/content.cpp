@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "models/tasks/ifeval/checks.h"
-#include "models/tasks/ifeval/python_text.h"
+#include "models/tasks/ifeval/text_search.h"
 
 namespace orthant::models {
 namespace {
@@ -22,7 +22,7 @@ bool has_placeholders(const Instruction& instruction, const std::string& respons
 
 bool has_postscript(const Instruction& instruction, const std::string& response) {
   const std::string mark = text_argument(instruction, "postscript_marker");
-  return contains(Pattern(postscript_expression(strip(mark))), lower(response));
+  return contains(Pattern(postscript_expression(python_strip(mark))), lower(response));
 }
 
 }  // namespace orthant::models

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "models/tasks/ifeval/check_table.h"
-#include "models/tasks/ifeval/python_text.h"
+#include "models/tasks/ifeval/text_search.h"
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/core/error.h"
 
@@ -54,7 +54,7 @@ std::string some_lines(std::string_view text, bool first_dropped, bool last_drop
     const size_t end = text.rfind('\n');
     text = end == std::string_view::npos ? "" : text.substr(0, end);
   }
-  return std::string(strip(text));
+  return std::string(python_strip(text));
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <boost/json/parse.hpp>
 
 #include "models/tasks/ifeval/checks.h"
-#include "models/tasks/ifeval/python_text.h"
+#include "models/tasks/ifeval/text_search.h"
 
 namespace orthant::models {
 namespace {
@@ -24,7 +24,7 @@ std::string_view without_fence(std::string_view text) {
     if (text.starts_with(fence)) text.remove_prefix(fence.size());
   }
   if (text.ends_with("```")) text.remove_suffix(3);
-  return strip(text);
+  return python_strip(text);
 }
 
 }  // namespace
@@ -54,7 +54,7 @@ bool has_highlighted_sections(const Instruction& instruction, const std::string&
 
 bool has_sections(const Instruction& instruction, const std::string& response) {
   const std::string mark = text_argument(instruction, "section_spliter");
-  const Pattern heading(fmt::format(R"([{0}]?{1}[{0}]?\d+[{0}]?)", kPythonSpace, strip(mark)));
+  const Pattern heading(fmt::format(R"([{0}]?{1}[{0}]?\d+[{0}]?)", kPythonSpace, python_strip(mark)));
   return std::ssize(find_all(heading, response)) >= count_argument(instruction, "num_sections");
 }
 
@@ -62,7 +62,7 @@ bool is_json(const Instruction& /*instruction*/, const std::string& response) {
   boost::json::parse_options options;
   options.max_depth = kDeepestJson;
   boost::system::error_code error;
-  boost::json::parse(without_fence(strip(response)), error, {}, options);
+  boost::json::parse(without_fence(python_strip(response)), error, {}, options);
   return !error;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "models/tasks/ifeval/checks.h"
-#include "models/tasks/ifeval/python_text.h"
+#include "models/tasks/ifeval/text_search.h"
 
 namespace orthant::models {
 namespace {
@@ -27,7 +27,7 @@ bool has_keywords(const Instruction& instruction, const std::string& response) {
 }
 
 bool has_keyword_frequency(const Instruction& instruction, const std::string& response) {
-  const std::string keyword(strip(text_argument(instruction, "keyword")));
+  const std::string keyword(python_strip(text_argument(instruction, "keyword")));
   const auto occurrences = std::ssize(find_all(whatever_the_case(keyword), response));
   return count_satisfies(instruction, "relation", "frequency", occurrences);
 }

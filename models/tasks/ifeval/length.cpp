@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "models/tasks/ifeval/checks.h"
-#include "models/tasks/ifeval/python_text.h"
 #include "models/tasks/ifeval/sentences.h"
+#include "models/tasks/ifeval/text_search.h"
 
 namespace orthant::models {
 namespace {
@@ -18,7 +18,7 @@ std::string_view without_leading(std::string_view text, char mark) {
 std::string first_word(std::string_view paragraph) {
   static const Pattern space(fmt::format("[{}]+", kPythonSpace));
   const std::string_view word =
-      without_leading(without_leading(split(space, strip(paragraph)).front(), '\''), '"');
+      without_leading(without_leading(split(space, python_strip(paragraph)).front(), '\''), '"');
   return lower(word.substr(0, word.find_first_of(".,?!'\"")));
 }
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "models/tasks/ifeval/checks.h"
-#include "models/tasks/ifeval/python_text.h"
+#include "models/tasks/ifeval/text_search.h"
 #include "models/tasks/ifeval/treebank_words.h"
 
 namespace orthant::models {

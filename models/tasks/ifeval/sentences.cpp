@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "models/tasks/ifeval/python_text.h"
 #include "models/tasks/ifeval/sentence_words.h"
+#include "models/tasks/ifeval/text_search.h"
 #include "models/tokenizer/utf8.h"
 
 namespace orthant::models {
@@ -155,7 +155,7 @@ std::vector<Range> ranges_of(std::string_view text) {
     ranges.push_back({begin, candidate.mark + 1});
     begin = candidate.next_begin;
   }
-  const std::string_view body = strip(text);
+  const std::string_view body = python_strip(text);
   const auto end = static_cast<size_t>(body.data() + body.size() - text.data());
   ranges.push_back({begin, std::max(begin, end)});
   return ranges;

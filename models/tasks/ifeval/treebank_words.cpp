@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "models/tasks/ifeval/python_text.h"
+#include "models/tasks/ifeval/text_search.h"
 
 namespace orthant::models {
 namespace {

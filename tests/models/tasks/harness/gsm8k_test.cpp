@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "models/tasks/harness/python_text.h"
+#include "models/text/python_text.h"
 #include "models/text/text_file.h"
 #include "tests/models/tasks/harness/sha256_of.h"
 #include "tests/support/shared_files.h"

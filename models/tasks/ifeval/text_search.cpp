@@ -1,6 +1,5 @@
-#include "models/tasks/ifeval/python_text.h"
+#include "models/tasks/ifeval/text_search.h"
 
-#include <algorithm>
 #include <array>
 
 #include "models/tokenizer/utf8.h"
@@ -68,32 +67,10 @@ uint32_t lower_of(uint32_t codepoint) {
 
 }  // namespace
 
-bool is_python_space(uint32_t codepoint) {
-  return is_white_space(codepoint) || (codepoint >= 0x1C && codepoint <= 0x1F);
-}
-
-std::string_view strip(std::string_view text) {
-  size_t begin = text.size();
-  size_t end = text.size();
-  for (size_t at = 0; at < text.size();) {
-    const Utf8Step step = next_character(text.substr(at));
-    if (!is_python_space(step.codepoint)) {
-      begin = std::min(begin, at);
-      end = at + step.bytes;
-    }
-    at += step.bytes;
-  }
-  return text.substr(begin, end - begin);
-}
-
 std::string_view strip(std::string_view text, char of) {
   while (!text.empty() && text.front() == of) text.remove_prefix(1);
   while (!text.empty() && text.back() == of) text.remove_suffix(1);
   return text;
-}
-
-bool is_blank(std::string_view text) {
-  return strip(text).empty();
 }
 
 std::string lower(std::string_view text) {

@@ -1,4 +1,4 @@
-#include "models/tasks/harness/python_text.h"
+#include "models/text/python_text.h"
 
 #include <algorithm>
 
@@ -7,10 +7,6 @@
 
 namespace orthant::models {
 namespace {
-
-bool is_python_space(uint32_t codepoint) {
-  return is_white_space(codepoint) || (codepoint >= 0x1C && codepoint <= 0x1F);
-}
 
 bool is_continuation(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
@@ -24,6 +20,14 @@ size_t last_character(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_python_space(uint32_t codepoint) {
+  return is_white_space(codepoint) || (codepoint >= 0x1C && codepoint <= 0x1F);
+}
+
+bool is_blank(std::string_view text) {
+  return python_left_strip(text).empty();
+}
 
 int64_t code_points(std::string_view text) {
   return std::count_if(text.begin(), text.end(), [](char byte) { return !is_continuation(byte); });

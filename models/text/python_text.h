@@ -1,5 +1,5 @@
-// Strings as Python handles them, which the requests of lm-evaluation-harness depend on. All texts are
-// well-formed UTF-8. Thread-safe.
+// Strings as Python handles them, which the requests and checks of lm-evaluation-harness depend on. Its white
+// space is that of Unicode and U+001C to U+001F. All texts are well-formed UTF-8. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,10 @@ namespace orthant::models {
 // len(text): code points.
 [[nodiscard]] int64_t code_points(std::string_view text);
 
-// text.strip(): without white space at both ends. Python's white space is that of Unicode and U+001C to
-// U+001F.
+[[nodiscard]] bool is_python_space(uint32_t codepoint);
+[[nodiscard]] bool is_blank(std::string_view text);  // nothing but white space
+
+// text.strip(): without white space at both ends.
 [[nodiscard]] std::string_view python_strip(std::string_view text);
 // text.lstrip().
 [[nodiscard]] std::string_view python_left_strip(std::string_view text);

@@ -1,17 +1,18 @@
-// What the checks of IFEval use of Python's strings: white space, case and the usual searches.
+// What the checks of IFEval use of Python's strings beside models/text/python_text.h: case and the usual
+// searches.
 //
-// White space is that of str.isspace (Unicode's White_Space and U+001C to U+001F). Upper and lower case are
+// Upper and lower case are
 // known of every script. lower() maps the letters of Latin (without phonetic and medievalist ones), Greek,
 // Cyrillic, Armenian, the full-width and circled forms and Roman numerals; capitals of other scripts stay as
 // they are, and a final capital sigma becomes the ordinary small one. All texts are well-formed UTF-8.
 // Thread-safe.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "models/text/python_text.h"
 #include "models/tokenizer/pattern.h"
 
 namespace orthant::models {
@@ -20,11 +21,8 @@ namespace orthant::models {
 inline constexpr std::string_view kPythonSpace = R"(\s\x{1c}-\x{1f})";
 inline constexpr std::string_view kPythonWord = R"(\p{L}\p{N}_)";
 
-[[nodiscard]] bool is_python_space(uint32_t codepoint);
-[[nodiscard]] std::string_view strip(std::string_view text);
 // Without any of the character at both ends.
 [[nodiscard]] std::string_view strip(std::string_view text, char of);
-[[nodiscard]] bool is_blank(std::string_view text);  // nothing but white space
 
 [[nodiscard]] std::string lower(std::string_view text);
 // Some letter has case, and none that has is of the other one. Title case is of neither.

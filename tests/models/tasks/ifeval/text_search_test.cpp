@@ -1,4 +1,4 @@
-#include "models/tasks/ifeval/python_text.h"
+#include "models/tasks/ifeval/text_search.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,29 +10,30 @@ using models::is_lower;
 using models::is_upper;
 using models::lower;
 using models::Pattern;
+using models::python_strip;
 using models::split;
 using models::strip;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-TEST(PythonText, StripTakesUnicodeWhiteSpace) {
-  EXPECT_EQ(strip(" \t\r\n\x1C\x1F\xC2\x85\xE3\x80\x80"
-                  "a b\xE2\x80\xA8"),
+TEST(TextSearch, StripTakesUnicodeWhiteSpace) {
+  EXPECT_EQ(python_strip(" \t\r\n\x1C\x1F\xC2\x85\xE3\x80\x80"
+                         "a b\xE2\x80\xA8"),
             "a b");
-  EXPECT_EQ(strip("\xE2\x80\x8B"
-                  "a"),
+  EXPECT_EQ(python_strip("\xE2\x80\x8B"
+                         "a"),
             "\xE2\x80\x8B"
             "a")
       << "a zero-width space is none";
-  EXPECT_EQ(strip(" \n"), "");
-  EXPECT_EQ(strip(""), "");
+  EXPECT_EQ(python_strip(" \n"), "");
+  EXPECT_EQ(python_strip(""), "");
   EXPECT_EQ(strip("\"\"a\"b\"", '"'), "a\"b");
   EXPECT_EQ(strip("***", '*'), "");
   EXPECT_TRUE(models::is_blank("\xC2\xA0"));
   EXPECT_FALSE(models::is_blank("."));
 }
 
-TEST(PythonText, LowerKnowsTheScriptsOfEurope) {
+TEST(TextSearch, LowerKnowsTheScriptsOfEurope) {
   EXPECT_EQ(lower("ABZ az 19"), "abz az 19");
   EXPECT_EQ(lower("ÀÖ×ØÞß ĀŁŊŹŸŽ ȘȚ ǄǅǊ"), "àö×øþß āłŋźÿž șț ǆǆǌ");
   EXPECT_EQ(lower("ẞ Ạ Ỹ"), "ß ạ ỹ");
@@ -45,7 +46,7 @@ TEST(PythonText, LowerKnowsTheScriptsOfEurope) {
   EXPECT_EQ(lower(""), "");
 }
 
-TEST(PythonText, CaseNeedsALetterThatHasOne) {
+TEST(TextSearch, CaseNeedsALetterThatHasOne) {
   EXPECT_TRUE(is_upper("A1 É ЯΩ ⅣⒶ"));
   EXPECT_FALSE(is_upper("Aª")) << "the ordinal sign is small";
   EXPECT_FALSE(is_upper("12 日本"));
@@ -58,7 +59,7 @@ TEST(PythonText, CaseNeedsALetterThatHasOne) {
   EXPECT_TRUE(is_upper("ႠႡ")) << "cased letters of other scripts";
 }
 
-TEST(PythonText, SplitKeepsEmptyParts) {
+TEST(TextSearch, SplitKeepsEmptyParts) {
   EXPECT_THAT(split("--", "a--b----c--"), ElementsAre("a", "b", "", "c", ""));
   EXPECT_THAT(split("--", ""), ElementsAre(""));
   EXPECT_THAT(split("****", "*****"), ElementsAre("", "*"));
