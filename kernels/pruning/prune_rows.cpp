@@ -16,6 +16,7 @@ namespace {
 void check(const PruneRows& rows, const PrunedRows& into) {
   const int64_t width = rows.x.shape[1], count = rows.x.shape[0];
   require(into.kept.shape == rows.x.shape, "pruned rows have the shape of x");
+  require_fits(rows.producer, rows.x);
   require(rows.pattern.group >= 0 && rows.pattern.keep >= 0, "a pattern keeps some of a group");
   require(rows.pattern.keep <= (rows.pattern.group == 0 ? width : rows.pattern.group),
           "a pattern keeps no more than its group has");
@@ -46,9 +47,9 @@ float measured_center(RowCenter center, const float* x, int64_t width, RowScratc
   return value_of_key(ops.nth_largest(scratch.keys.data(), width, width - (width - 1) / 2));
 }
 
-// x, or x without its centre in the scratch.
-const float* without_center(const PruneRows& rows, const PrunedRows& into, int64_t row, RowScratch& scratch) {
-  const float* const x = rows.x.row(row);
+// `x`, or x without its centre in the scratch, where x may be itself.
+const float* without_center(const PruneRows& rows, const PrunedRows& into, int64_t row, const float* x,
+                            RowScratch& scratch) {
   const int64_t width = rows.x.shape[1];
   if (rows.center == RowCenter::kNone) return x;
   float center = 0.0f;
@@ -66,8 +67,9 @@ void prune_row(const PruneRows& rows, const PrunedRows& into, int64_t row, RowSc
   const int64_t width = rows.x.shape[1];
   const int32_t set = rows.gain_sets.shape[0] == 0 ? 0 : rows.gain_sets.data[row];
   const float* const gains = rows.gains.shape[0] == 0 ? nullptr : rows.gains.row(set);
-  const RowSums before = into.factors.shape[0] == 0 ? RowSums{} : ops.sums(rows.x.row(row), width);
-  const float* const values = without_center(rows, into, row, scratch);
+  const float* const x = produced_row(rows.producer, rows.x, row, scratch.values.data());
+  const RowSums before = into.factors.shape[0] == 0 ? RowSums{} : ops.sums(x, width);
+  const float* const values = without_center(rows, into, row, x, scratch);
   ops.scores(values, gains, width, scratch.keys.data());
   if (rows.pattern.group > 0) {
     ops.mark_groups(scratch.keys.data(), rows.pattern, width, scratch.survives.data());

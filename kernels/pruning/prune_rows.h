@@ -7,8 +7,7 @@
 // Rows depend on themselves alone. Thread-safe for distinct outputs.
 #pragma once
 
-#include "runtime/device/stream.h"
-#include "runtime/device/tensor.h"
+#include "kernels/pruning/row_producer.h"
 
 namespace orthant::kernels {
 
@@ -24,20 +23,22 @@ struct PrunePattern {
 enum class RowCenter { kNone, kMedian, kMean, kGiven };
 
 struct PruneRows {
-  Matrix<const float> x;  // [rows, width]
-  PrunePattern pattern;   // group divides width
+  // [rows, width]; with a producer, what it makes of these is x in all that follows.
+  Matrix<const float> x;
+  PrunePattern pattern;  // group divides width
   // [sets, width]; empty: all 1. Row r has set gain_sets[r], or set 0 where that is empty.
   Matrix<const float> gains = {};
   Vector<const int32_t> gain_sets = {};
   RowCenter center = RowCenter::kNone;
   Vector<const float> given_center = {};  // [width], for kGiven
+  RowProducer producer = {};
 };
 
 struct PrunedRows {
-  Matrix<float> kept;          // [rows, width] x - center where it survives, else 0; may be x itself
+  Matrix<float> kept;          // [rows, width] x - center where it survives, else 0; may be PruneRows::x
   Vector<float> centers = {};  // [rows] of kMedian and kMean; else empty
-  Vector<float> factors =
-      {};  // [rows] sqrt(Var(x) / max(Var(kept), 1e-9)), unbiased, over all columns; or empty
+  // [rows] sqrt(Var(x) / max(Var(kept), 1e-9)), unbiased, over all columns; or empty
+  Vector<float> factors = {};
   Matrix<float> rest = {};  // [rows, width] x where it does not survive, else 0; or empty. Of no centre only
 };
 

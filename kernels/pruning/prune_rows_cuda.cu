@@ -1,16 +1,17 @@
 // A block has one row, which it keeps in shared memory.
 #include "kernels/pruning/pruning_cuda.h"
+#include "kernels/pruning/row_producer.cuh"
+#include "kernels/pruning/row_sums.cuh"
 #include "kernels/pruning/row_variance.h"
 #include "kernels/pruning/select_largest.cuh"
 
 namespace orthant::kernels::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
 // What a kernel needs of PruneRows and PrunedRows; null where there is none.
 struct RowsOf {
   const float* x;
+  ProducerOf producer;
   int64_t width;
   PrunePattern pattern;
   const float* gains;
@@ -20,24 +21,9 @@ struct RowsOf {
   float *kept, *centers, *factors, *rest;
 };
 
-struct Sums {
-  double values, squares;
-};
-
-__device__ Sums sums_of(const float* row, int64_t width) {
-  double values = 0.0, squares = 0.0;
-  for (int64_t c = threadIdx.x; c < width; c += blockDim.x) {
-    const double value = row[c];
-    values += value;
-    squares += value * value;
-  }
-  const double all = block_sum(values);
-  return {all, block_sum(squares)};
-}
-
 __device__ float measured_center(RowCenter center, const float* row, int64_t width) {
   if (center == RowCenter::kMean)
-    return static_cast<float>(sums_of(row, width).values / static_cast<double>(width));
+    return static_cast<float>(block_sums(row, width).values / static_cast<double>(width));
   return value_of_key(
       block_nth_largest(width, width - (width - 1) / 2, [&](int64_t c) { return order_key(row[c]); }));
 }
@@ -68,9 +54,10 @@ __device__ bool survives_in_group(PrunePattern pattern, int64_t c, KeyOf key_of)
 __global__ void prune_row(RowsOf rows) {
   float* const row = dynamic_shared<float>();
   const int64_t begin = blockIdx.x * rows.width;
-  for (int64_t c = threadIdx.x; c < rows.width; c += blockDim.x) row[c] = rows.x[begin + c];
+  const ProducedRow produced = made_row(rows.producer, rows.x, blockIdx.x, rows.width);
+  for (int64_t c = threadIdx.x; c < rows.width; c += blockDim.x) row[c] = produced.at(c);
   __syncthreads();
-  const Sums before = rows.factors == nullptr ? Sums{} : sums_of(row, rows.width);
+  const BlockSums before = rows.factors == nullptr ? BlockSums{} : block_sums(row, rows.width);
   if (rows.center != RowCenter::kNone) subtract_center(rows, row);
   __syncthreads();
   const float* const gains =
@@ -112,12 +99,12 @@ void prune_rows(const PruneRows& rows, const PrunedRows& into, Stream& stream) {
   if (width == 0) return;
   launch(prune_row,
          {.blocks = rows.x.shape[0],
-          .threads = kThreads,
+          .threads = row_threads(width),
           .shared_bytes = width * static_cast<int64_t>(sizeof(float))},
          stream,
-         RowsOf{rows.x.data, width, rows.pattern, data_of(rows.gains), data_of(rows.gain_sets), rows.center,
-                data_of(rows.given_center), into.kept.data, data_of(into.centers), data_of(into.factors),
-                data_of(into.rest)});
+         RowsOf{rows.x.data, ProducerOf(rows.producer), width, rows.pattern, data_of(rows.gains),
+                data_of(rows.gain_sets), rows.center, data_of(rows.given_center), into.kept.data,
+                data_of(into.centers), data_of(into.factors), data_of(into.rest)});
 }
 
 }  // namespace orthant::kernels::cuda

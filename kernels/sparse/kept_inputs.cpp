@@ -39,14 +39,19 @@ void keep_in_groups(Vector<const float> x, int64_t keep, int64_t group, KeptInpu
 
 }  // namespace
 
-void kept_inputs(Vector<const float> x, int64_t keep, int64_t group, KeptInputs into, Stream& stream) {
+void kept_inputs(Vector<const float> x, int64_t keep, int64_t group, KeptInputs into, Stream& stream,
+                 const RowProducer& producer) {
   const int64_t width = x.shape[0];
+  const Matrix<const float> row{x.data, {1, width}, x.device};
+  require_fits(producer, row);
   require(group > 0 && keep >= 0 && keep <= group, "at most all of a group are kept");
   require(width % group == 0, "the width is a multiple of the group");
   require(into.count() == kept_count(width, keep, group) && into.values.shape == into.inputs.shape,
           "the list has room for exactly what is kept");
   if (keep == 0) return;
-  if (x.device.kind == DeviceKind::kCuda) return cuda::kept_inputs(x, keep, group, into, stream);
+  if (x.device.kind == DeviceKind::kCuda) return cuda::kept_inputs(x, keep, group, into, stream, producer);
+  std::vector<float> room(producer.makes_rows() ? static_cast<size_t>(width) : 0);
+  x.data = produced_row(producer, row, 0, room.data());
   if (keep == group) return keep_all(x, into);
   if (sparse_rows().keep_largest(x.data, width, keep, group, into.inputs.data, into.values.data)) return;
   keep_in_groups(x, keep, group, into);

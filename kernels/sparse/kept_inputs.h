@@ -6,8 +6,7 @@
 // depend on device or instruction set. Thread-safe for distinct outputs.
 #pragma once
 
-#include "runtime/device/stream.h"
-#include "runtime/device/tensor.h"
+#include "kernels/pruning/row_producer.h"
 
 namespace orthant::kernels {
 
@@ -23,6 +22,8 @@ struct KeptInputs {
 }
 
 // `x` [width], a multiple of `group`; 0 <= keep <= group; `into` has kept_count(width, keep, group) entries.
-void kept_inputs(Vector<const float> x, int64_t keep, int64_t group, KeptInputs into, Stream& stream);
+// With a producer, of the row that it makes of x, which is not stored elsewhere.
+void kept_inputs(Vector<const float> x, int64_t keep, int64_t group, KeptInputs into, Stream& stream,
+                 const RowProducer& producer = {});
 
 }  // namespace orthant::kernels

@@ -7,7 +7,7 @@ void pack_input_major(Matrix<const float> weights, const InputMajorRows&, std::b
   throw_no_body("pack_input_major", weights.device);
 }
 
-void kept_inputs(Vector<const float> x, int64_t, int64_t, KeptInputs, Stream&) {
+void kept_inputs(Vector<const float> x, int64_t, int64_t, KeptInputs, Stream&, const RowProducer&) {
   throw_no_body("kept_inputs", x.device);
 }
 

@@ -12,7 +12,8 @@ namespace orthant::kernels::cuda {
 // `layout` tells shape and format, `into` [inputs, layout.row_bytes]. The bytes of the CPU.
 void pack_input_major(Matrix<const float> weights, const InputMajorRows& layout, std::byte* into,
                       Stream& stream);
-void kept_inputs(Vector<const float> x, int64_t keep, int64_t group, KeptInputs into, Stream& stream);
+void kept_inputs(Vector<const float> x, int64_t keep, int64_t group, KeptInputs into, Stream& stream,
+                 const RowProducer& producer = {});
 void skipping_gemv(const KeptInputs& kept, const InputMajorRows& weights, Vector<float> out, Stream& stream);
 
 }  // namespace orthant::kernels::cuda

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/transformer/rms_norm_row.h"
 #include "kernels/transformer/transformer_cuda.h"
 
 namespace orthant::kernels {
@@ -29,6 +30,12 @@ double squared_norm(const float* x, int64_t width) {
 
 }  // namespace
 
+void rms_norm_row(const float* x, const float* weight, float epsilon, int64_t width, float* out) {
+  const double mean = squared_norm(x, width) / static_cast<double>(width);
+  const float scale = static_cast<float>(1.0 / std::sqrt(mean + static_cast<double>(epsilon)));
+  for (int64_t column = 0; column < width; ++column) out[column] = x[column] * scale * weight[column];
+}
+
 void rms_norm(Matrix<const float> x, Vector<const float> weight, float epsilon, Matrix<float> out,
               Stream& stream) {
   const int64_t rows = x.shape[0];
@@ -37,12 +44,7 @@ void rms_norm(Matrix<const float> x, Vector<const float> weight, float epsilon, 
   if (x.device.kind == DeviceKind::kCuda) return cuda::rms_norm(x, weight, epsilon, out, stream);
 #pragma omp parallel for schedule(static) if (rows * width > 65536)
   for (int64_t row = 0; row < rows; ++row) {
-    const float* from = x.row(row);
-    float* into = out.row(row);
-    const double mean = squared_norm(from, width) / static_cast<double>(width);
-    const float scale = static_cast<float>(1.0 / std::sqrt(mean + static_cast<double>(epsilon)));
-    for (int64_t column = 0; column < width; ++column)
-      into[column] = from[column] * scale * weight.data[column];
+    rms_norm_row(x.row(row), weight.data, epsilon, width, out.row(row));
   }
 }
 

@@ -1,5 +1,5 @@
-// A block has one row; a thread's squares are summed in f32, the threads' sums in f64.
-#include "kernels/cuda/row.cuh"
+// A block has one row.
+#include "kernels/transformer/rms_scale.cuh"
 #include "kernels/transformer/transformer_cuda.h"
 
 namespace orthant::kernels::cuda {
@@ -8,13 +8,7 @@ namespace {
 template <bool kWhole>
 __global__ void normalize_row(const float* x, const float* weight, float epsilon, int64_t width, float* out) {
   const float* from = x + blockIdx.x * width;
-  float squares = 0.0f;
-  for (int64_t c = first_column(); c < width; c = next_column(c)) {
-    const Four columns = load_columns<kWhole>(from, c, width);
-    squares = fused_dot(columns, columns, squares);
-  }
-  const double mean = block_sum(static_cast<double>(squares)) / static_cast<double>(width);
-  const float scale = static_cast<float>(1.0 / sqrt(mean + static_cast<double>(epsilon)));
+  const float scale = rms_scale<kWhole>(from, epsilon, width);
   for (int64_t c = first_column(); c < width; c = next_column(c)) {
     Four columns = load_columns<kWhole>(from, c, width);
     const Four weights = load_columns<kWhole>(weight, c, width);

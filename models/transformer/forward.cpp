@@ -25,11 +25,10 @@ Vector<const int32_t> copied(std::span<const int32_t> list, Tensor<int32_t, 1>& 
   return view;
 }
 
-Matrix<float> norm_block(const Pass& pass, const Tensor<float, 1>& weight, const RowBlock& block) {
-  const Matrix<float> normed = block.of(pass.state.normed);
-  kernels::rms_norm(pass.residual().rows(block.first, block.rows), weight.view(),
-                    pass.weights.config.rms_epsilon, normed, pass.stream);
-  return normed;
+ProjectionInput normed_block(const Pass& pass, const Tensor<float, 1>& weight, const RowBlock& block) {
+  return {.x = pass.residual().rows(block.first, block.rows),
+          .producer = {.norm_weight = weight.view(), .norm_epsilon = pass.weights.config.rms_epsilon},
+          .room = block.of(pass.state.normed)};
 }
 
 std::vector<kernels::AttentionSequence> attention_sequences(const Pass& pass, int64_t layer) {
@@ -96,7 +95,7 @@ void project_heads(const Pass& pass, int64_t layer, const BlockWeights& weights)
     for_row_blocks(pass, [&](const RowBlock& block) { rotate_block(pass, block); });
   } else {
     for_row_blocks(pass, [&](const RowBlock& block) {
-      project_block(pass, layer, block, norm_block(pass, weights.attention_norm, block), targets);
+      project_block(pass, layer, block, normed_block(pass, weights.attention_norm, block), targets);
       rotate_block(pass, block);
     });
   }
@@ -122,7 +121,7 @@ void attention_half(const Pass& pass, int64_t layer) {
     project_whole(pass, layer, query, {&output, 1});
   } else {
     for_row_blocks(pass, [&](const RowBlock& block) {
-      project_block(pass, layer, block, query.rows(block.first, block.rows), {&output, 1});
+      project_block(pass, layer, block, {query.rows(block.first, block.rows)}, {&output, 1});
     });
   }
   count_product(pass, weights.output);
@@ -144,14 +143,12 @@ void mlp_whole(const Pass& pass, int64_t layer, const BlockWeights& weights) {
 // The same block of rows by block of rows.
 void mlp_blocks(const Pass& pass, int64_t layer, const BlockWeights& weights) {
   for_row_blocks(pass, [&](const RowBlock& block) {
-    const Matrix<float> normed = norm_block(pass, weights.mlp_norm, block);
     const Matrix<float> gate = block.of(pass.state.gate), up = block.of(pass.state.up);
     const Target gated[] = {{Projection::kGate, weights.gate, gate, nullptr, true},
                             {Projection::kUp, weights.up, up, nullptr, true}};
-    project_block(pass, layer, block, normed, gated);
-    kernels::swiglu(gate, up, gate, pass.stream);
+    project_block(pass, layer, block, normed_block(pass, weights.mlp_norm, block), gated);
     const Target down{Projection::kDown, weights.down, pass.delta()};
-    project_block(pass, layer, block, gate, {&down, 1});
+    project_block(pass, layer, block, {.x = gate, .producer = {.up = up}, .room = gate}, {&down, 1});
   });
 }
 

@@ -1,6 +1,6 @@
 #include "models/transformer/projections.h"
 
-#include <cmath>
+#include <algorithm>
 #include <vector>
 
 #include "kernels/dense/elementwise.h"
@@ -73,21 +73,23 @@ Matrix<const float> matrix_of(const Tensor<float, 1>& row) {
 
 // What survives of the rows of a block, where the selection finds it row by row.
 Matrix<const float> pruned_block(const Pass& pass, const InputSelection& selection, const RowBlock& block,
-                                 Matrix<const float> x, bool wants_rest) {
+                                 const ProjectionInput& input, bool wants_rest) {
   PruningState& state = *pass.args.pruning_state;
   const BlockVectors vectors = vectors_of(pass, selection, block);
-  const Matrix<float> kept = block_part(state.kept, block, x.shape[1]);
-  kernels::PruneRows rows{.x = x,
+  const int64_t width = input.x.shape[1];
+  const Matrix<float> kept = block_part(state.kept, block, width);
+  kernels::PruneRows rows{.x = input.x,
                           .pattern = selection.pattern,
                           .gains = matrix_of(selection.gains),
                           .center = selection.center,
-                          .given_center = view_of(selection.given_center)};
+                          .given_center = view_of(selection.given_center),
+                          .producer = input.producer};
   if (selection.looks_across_rows()) {
-    rows.gains = part(state.gains, pass.state.limits.sequences, x.shape[1]);
+    rows.gains = part(state.gains, pass.state.limits.sequences, width);
     rows.gain_sets = view_of(state.gain_sets).rows(block.first, block.rows);
   }
   kernels::PrunedRows into{.kept = kept, .centers = vectors.centers, .factors = vectors.factors};
-  if (wants_rest) into.rest = block_part(state.rest, block, x.shape[1]);
+  if (wants_rest) into.rest = block_part(state.rest, block, width);
   kernels::prune_rows(rows, into, pass.stream);
   return kept;
 }
@@ -183,6 +185,48 @@ void project_pruned(const Pass& pass, const PrunedProjection& projection, const 
   add_bias(pass, target, out);
 }
 
+// The one selection of all the targets; null where they differ, or where some are not pruned.
+const InputSelection* shared_selection(const Pass& pass, int64_t layer, std::span<const Target> targets) {
+  const InputSelection* const first = pass.pruned(layer, targets[0].projection).selection.get();
+  const bool is_shared = std::all_of(targets.begin(), targets.end(), [&](const Target& target) {
+    return pass.pruned(layer, target.projection).selection.get() == first;
+  });
+  return is_shared ? first : nullptr;
+}
+
+bool any_low_rank(const Pass& pass, int64_t layer, std::span<const Target> targets) {
+  return std::any_of(targets.begin(), targets.end(), [&](const Target& target) {
+    return pass.pruned(layer, target.projection).mending.has_low_rank();
+  });
+}
+
+// The rows in memory, made there where a producer makes them.
+ProjectionInput stored(const Pass& pass, const ProjectionInput& input) {
+  if (!input.producer.makes_rows()) return input;
+  kernels::produce_rows(input.producer, input.x, input.room, pass.stream);
+  return {input.room};
+}
+
+// By projections each of which prunes in its own way, or not at all.
+void project_each(const Pass& pass, int64_t layer, const RowBlock& block, const ProjectionInput& input,
+                  std::span<const Target> targets) {
+  const bool wants_rest = any_low_rank(pass, layer, targets);
+  const InputSelection* in_kept = nullptr;
+  Matrix<const float> kept;
+  for (const Target& target : targets) {
+    const PrunedProjection& projection = pass.pruned(layer, target.projection);
+    if (projection.selection == nullptr) {
+      project_dense(pass, block, input.x, {&target, 1});
+      continue;
+    }
+    if (projection.selection.get() != in_kept) {
+      in_kept = projection.selection.get();
+      kept = pruned_block(pass, *in_kept, block, input, wants_rest);
+    }
+    project_pruned(pass, projection, target, block, kept);
+  }
+}
+
 // Of all rows, by projections that share a selection (null: they are not pruned).
 void project_selected(const Pass& pass, int64_t layer, Matrix<const float> x, const InputSelection* selection,
                       std::span<const Target> targets) {
@@ -191,11 +235,11 @@ void project_selected(const Pass& pass, int64_t layer, Matrix<const float> x, co
   const Matrix<const float> kept =
       by_sequence ? pruned_sequences(pass, *selection, x) : Matrix<const float>{};
   for_row_blocks(pass, [&](const RowBlock& block) {
-    if (!by_sequence) return project_block(pass, layer, block, x.rows(block.first, block.rows), targets);
-    for (const Target& target : targets) {
-      project_pruned(pass, pass.pruned(layer, target.projection), target, block,
-                     kept.rows(block.first, block.rows));
-    }
+    const Matrix<const float> rows = x.rows(block.first, block.rows);
+    if (!by_sequence) return project_block(pass, layer, block, {rows}, targets);
+    const Matrix<const float> kept_rows = kept.rows(block.first, block.rows);
+    for (const Target& target : targets)
+      project_pruned(pass, pass.pruned(layer, target.projection), target, block, kept_rows);
   });
 }
 
@@ -220,24 +264,16 @@ void begin_pruning(const Pass& pass) {
                 pass.stream);
 }
 
-void project_block(const Pass& pass, int64_t layer, const RowBlock& block, Matrix<const float> x,
+void project_block(const Pass& pass, int64_t layer, const RowBlock& block, const ProjectionInput& input,
                    std::span<const Target> targets) {
-  if (has_decoded_row(pass)) return project_row(pass, layer, x, targets);
-  if (pass.args.pruning == nullptr) return project_dense(pass, block, x, targets);
-  const InputSelection* in_kept = nullptr;
-  Matrix<const float> kept;
-  for (const Target& target : targets) {
-    const PrunedProjection& projection = pass.pruned(layer, target.projection);
-    if (projection.selection == nullptr) {
-      project_dense(pass, block, x, {&target, 1});
-      continue;
-    }
-    if (projection.selection.get() != in_kept) {
-      in_kept = projection.selection.get();
-      kept = pruned_block(pass, *in_kept, block, x, projection.mending.has_low_rank());
-    }
-    project_pruned(pass, projection, target, block, kept);
-  }
+  if (has_decoded_row(pass)) return project_row(pass, layer, input, targets);
+  if (pass.args.pruning == nullptr) return project_dense(pass, block, stored(pass, input).x, targets);
+  const InputSelection* const shared = shared_selection(pass, layer, targets);
+  if (shared == nullptr) return project_each(pass, layer, block, stored(pass, input), targets);
+  const Matrix<const float> kept =
+      pruned_block(pass, *shared, block, input, any_low_rank(pass, layer, targets));
+  for (const Target& target : targets)
+    project_pruned(pass, pass.pruned(layer, target.projection), target, block, kept);
 }
 
 void project_whole(const Pass& pass, int64_t layer, Matrix<const float> x, std::span<const Target> targets) {

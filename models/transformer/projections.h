@@ -18,12 +18,19 @@ struct Target {
   bool is_of_block = false;                // `out` has the rows of a block alone
 };
 
+// What projections read: `x` itself, or what the producer makes of it. Where it is pruned the same for all of
+// them, it is pruned as it is made; else it is made in `room`.
+struct ProjectionInput {
+  Matrix<const float> x;  // [rows, inputs]
+  kernels::RowProducer producer = {};
+  Matrix<float> room = {};  // [rows, inputs], for a producer; may be x
+};
+
 // What a batch needs before its first product.
 void begin_pruning(const Pass& pass);
 
-// Of the rows of a block, which share `x` [block rows, inputs]; no selection of the targets looks across
-// rows.
-void project_block(const Pass& pass, int64_t layer, const RowBlock& block, Matrix<const float> x,
+// Of the rows of a block, which share `input`; no selection of the targets looks across rows.
+void project_block(const Pass& pass, int64_t layer, const RowBlock& block, const ProjectionInput& input,
                    std::span<const Target> targets);
 
 // Of all rows of the batch: `x` [tokens, inputs].

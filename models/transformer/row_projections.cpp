@@ -17,9 +17,10 @@ void require_plain(const PrunedProjection& projection) {
           "decode weights are for outputs without mending");
 }
 
-// The entries of `x` that survive; all of them without a selection.
-kernels::KeptInputs list_kept(const Pass& pass, const InputSelection* selection, Matrix<const float> x) {
-  const int64_t width = x.shape[1];
+// The entries of the input that survive; all of them without a selection.
+kernels::KeptInputs list_kept(const Pass& pass, const InputSelection* selection,
+                              const ProjectionInput& input) {
+  const int64_t width = input.x.shape[1];
   int64_t keep = 1, group = 1;
   if (selection != nullptr) {
     keep = selection->pattern.keep;
@@ -28,7 +29,8 @@ kernels::KeptInputs list_kept(const Pass& pass, const InputSelection* selection,
   DecodeState& state = *pass.args.decode_state;
   const int64_t count = kernels::kept_count(width, keep, group);
   const kernels::KeptInputs kept = {state.inputs.view().rows(0, count), state.values.view().rows(0, count)};
-  kernels::kept_inputs({x.data, {width}, x.device}, keep, group, kept, pass.stream);
+  kernels::kept_inputs({input.x.data, {width}, input.x.device}, keep, group, kept, pass.stream,
+                       input.producer);
   return kept;
 }
 
@@ -38,7 +40,8 @@ bool has_decoded_row(const Pass& pass) {
   return pass.args.decode_weights != nullptr && pass.tokens() == 1;
 }
 
-void project_row(const Pass& pass, int64_t layer, Matrix<const float> x, std::span<const Target> targets) {
+void project_row(const Pass& pass, int64_t layer, const ProjectionInput& input,
+                 std::span<const Target> targets) {
   require(pass.args.decode_state != nullptr, "forwards with decode weights have a state");
   const auto& weights = pass.args.decode_weights->blocks[static_cast<size_t>(layer)];
   kernels::KeptInputs kept;
@@ -50,7 +53,7 @@ void project_row(const Pass& pass, int64_t layer, Matrix<const float> x, std::sp
       selection = projection.selection.get();
       if (selection != nullptr) require_plain(projection);
     }
-    if (kept.inputs.data == nullptr || selection != listed) kept = list_kept(pass, selection, x);
+    if (kept.inputs.data == nullptr || selection != listed) kept = list_kept(pass, selection, input);
     listed = selection;
     const Matrix<float> out = target.out.rows(0, 1);
     kernels::skipping_gemv(kept, weights[static_cast<size_t>(target.projection)],

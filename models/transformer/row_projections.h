@@ -12,8 +12,9 @@ namespace orthant::models {
 // Whether the forward in progress reads decode weights.
 [[nodiscard]] bool has_decoded_row(const Pass& pass);
 
-// Of the one row `x` [1, inputs] that the targets share. Pruned projections keep the largest magnitudes of
+// Of the one row that the targets share. Pruned projections keep the largest magnitudes of
 // each group or of the row, without gains, centre or mending.
-void project_row(const Pass& pass, int64_t layer, Matrix<const float> x, std::span<const Target> targets);
+void project_row(const Pass& pass, int64_t layer, const ProjectionInput& input,
+                 std::span<const Target> targets);
 
 }  // namespace orthant::models
