@@ -24,4 +24,8 @@ void prune_sequences(const PruneSequences& sequences, Matrix<float>, Matrix<floa
   throw_no_body("prune_sequences", sequences.x.device);
 }
 
+void variance_factors(Matrix<const float> x, Matrix<const float>, Vector<float>, Stream&) {
+  throw_no_body("variance_factors", x.device);
+}
+
 }  // namespace orthant::kernels::cuda

@@ -5,6 +5,7 @@
 #include "kernels/pruning/mend_products.h"
 #include "kernels/pruning/prune_rows.h"
 #include "kernels/pruning/prune_sequences.h"
+#include "kernels/pruning/variance_factors.h"
 
 namespace orthant::kernels::cuda {
 
@@ -15,5 +16,6 @@ void column_peak_gains(Matrix<const float> x, Vector<const int64_t> offsets, Vec
                        Matrix<float> gains, Stream& stream);
 void prune_sequences(const PruneSequences& sequences, Matrix<float> scores, Matrix<float> kept,
                      Stream& stream);
+void variance_factors(Matrix<const float> x, Matrix<const float> kept, Vector<float> factors, Stream& stream);
 
 }  // namespace orthant::kernels::cuda

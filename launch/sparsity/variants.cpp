@@ -31,10 +31,6 @@ bool names_all(const google::protobuf::RepeatedPtrField<std::string>& list) {
   return list.empty() || std::find(list.begin(), list.end(), "all") != list.end();
 }
 
-bool is_unstructured(const Variant& variant) {
-  return variant.pattern.kind == models::SparsityPattern::Kind::kShare;
-}
-
 class VariantList {
  public:
   VariantList() { variants_.measured.emplace_back(); }
@@ -42,7 +38,7 @@ class VariantList {
   // `whole`: the method was named as one.
   void add(const Variant& variant, bool whole) {
     if (variant.is_dense() || !seen_.insert(variant.name()).second) return;
-    const std::string why = models::conflict_of(variant.method, is_unstructured(variant));
+    const std::string why = models::conflict_of(variant.method);
     if (why.empty()) return variants_.measured.push_back(variant);
     if (whole) refuse(variant.name(), why, "Choose another pair.");
     variants_.left_out.push_back({variant, why});

@@ -128,18 +128,11 @@ void hash_tensor(HashStream& hash, const Tensor<float, 1>& tensor) {
   hash.update(values.data(), tensor.view().bytes());
 }
 
-Tensor<float, 1> uploaded(const std::vector<float>& values, Memory& memory) {
-  if (values.empty()) return {};
-  Tensor<float, 1> tensor(memory, "pruning", {static_cast<int64_t>(values.size())});
-  copy_bytes(tensor.data(), memory.device(), values.data(), kCpu, tensor.view().bytes());
-  return tensor;
-}
-
 kernels::PackedWeights packed(const std::vector<float>& values, int64_t columns, Memory& memory,
                               Stream& stream) {
   if (values.empty()) return {};
   const auto depth = static_cast<int64_t>(values.size()) / columns;
-  const Tensor<float, 1> rows = uploaded(values, memory);
+  const Tensor<float, 1> rows = uploaded(values, memory, stream);
   kernels::PackedWeights weights(memory, "pruning", columns, depth);
   weights.pack({rows.data(), {columns, depth}, memory.device()}, stream);
   stream.synchronize();
@@ -157,7 +150,7 @@ Tensor<float, 1> copy_of(const Tensor<float, 1>& from, Memory& memory) {
 std::vector<float> product_of(const kernels::PackedWeights& weights, const std::vector<float>& x,
                               Memory& memory, Stream& stream) {
   if (x.empty()) return {};
-  const Tensor<float, 1> row = uploaded(x, memory);
+  const Tensor<float, 1> row = uploaded(x, memory, stream);
   Tensor<float, 2> product(memory, "pruning", {1, weights.columns()});
   kernels::matmul_nt({row.data(), {1, weights.depth()}, memory.device()}, weights, product.view(), stream);
   stream.synchronize();
@@ -168,7 +161,8 @@ std::vector<float> product_of(const kernels::PackedWeights& weights, const std::
 
 // The same selection with a centre: projections that shared one have their own now.
 std::shared_ptr<const InputSelection> with_center(const InputSelection& selection,
-                                                  const std::vector<float>& center, Memory& memory) {
+                                                  const std::vector<float>& center, Memory& memory,
+                                                  Stream& stream) {
   auto own = std::make_shared<InputSelection>();
   own->pattern = selection.pattern;
   own->sequence_share = selection.sequence_share;
@@ -177,7 +171,7 @@ std::shared_ptr<const InputSelection> with_center(const InputSelection& selectio
   own->gains = copy_of(selection.gains, memory);
   own->restores_variance = selection.restores_variance;
   own->center = kernels::RowCenter::kGiven;
-  own->given_center = uploaded(center, memory);
+  own->given_center = uploaded(center, memory, stream);
   return own;
 }
 
@@ -268,12 +262,12 @@ void apply(const LearnedTransforms& learned, const Weights& weights, ModelPrunin
       const LearnedProjection& own = learned.blocks[layer][p];
       const kernels::PackedWeights& matrix = weights_of(weights.blocks[layer], static_cast<Projection>(p));
       const LearnedMending mending = mending_of(own, product_of(matrix, own.input_shift, memory, stream));
-      pruned.mending.column_factors = uploaded(mending.factors, memory);
-      pruned.mending.column_offsets = uploaded(mending.offsets, memory);
+      pruned.mending.column_factors = uploaded(mending.factors, memory, stream);
+      pruned.mending.column_offsets = uploaded(mending.offsets, memory, stream);
       pruned.mending.low_rank_in = packed(own.low_rank_in, learned.kind.rank, memory, stream);
       pruned.mending.low_rank_out = packed(own.low_rank_out, matrix.columns(), memory, stream);
       if (!own.input_shift.empty())
-        pruned.selection = with_center(*pruned.selection, own.input_shift, memory);
+        pruned.selection = with_center(*pruned.selection, own.input_shift, memory, stream);
     }
   }
 }

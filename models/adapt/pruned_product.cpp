@@ -10,6 +10,7 @@
 #include "kernels/dense/elementwise.h"
 #include "kernels/pruning/column_norms.h"
 #include "kernels/pruning/prune_sequences.h"
+#include "kernels/pruning/variance_factors.h"
 #include "models/adapt/unpack_weights.h"
 #include "models/transformer/run_state.h"
 #include "runtime/core/error.h"
@@ -54,10 +55,6 @@ void check_trainable(const PrunedProjection& pruned, const LearnedKind& kind) {
     refuse("its outputs are mended already");
   }
   if (kind.rank > 0 && kind.input_shift) refuse("the low-rank product is of inputs without a centre");
-  if (pruned.selection->sequence_share == 0.0) return;
-  if (pruned.selection->restores_variance)
-    refuse("what survives of whole sequences restores no variance of rows");
-  if (kind.rank > 0) refuse("what survives of whole sequences leaves no rest for a low-rank product");
 }
 
 }  // namespace
@@ -159,6 +156,12 @@ void PrunedProduct::prune_sequence(kernels::PruneRows pruned, ProductScratch& sc
                             .gains = gains,
                             .by_row_norm = selection.by_row_norm},
                            part_of(scratch.inputs, rows, shape_.inputs), kept, stream);
+  if (selection.restores_variance)
+    kernels::variance_factors(pruned.x, kept, factors_.view().rows(0, rows), stream);
+  if (kind_.rank > 0) {
+    kernels::subtract(kernels::flat(pruned.x), kernels::flat(Matrix<const float>(kept)),
+                      kernels::flat(rest_.view().rows(0, rows)), stream);
+  }
 }
 
 void PrunedProduct::add_low_rank(Matrix<float> y, ProductScratch& scratch, Stream& stream) {

@@ -6,7 +6,6 @@
 
 #include "models/sparsity/weight_gains.h"
 #include "runtime/core/error.h"
-#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::models {
 namespace {
@@ -152,17 +151,10 @@ Tensor<float, 2> read_projection(const ModelFile& file, int64_t layer, Projectio
   return weights;
 }
 
-Tensor<float, 1> uploaded(std::span<const float> values, Memory& memory, Stream& stream) {
-  Tensor<float, 1> tensor(memory, "pruning", {static_cast<int64_t>(values.size())});
-  copy_in_order(tensor.data(), values.data(), tensor.view().bytes(), stream);
-  return tensor;
-}
-
 ModelPruning build_pruning(const PruningRecipe& recipe, const ModelFile& file,
                            const CalibratedCenters& centers, Memory& memory, Stream& stream) {
   require(!prunes_weights(recipe.method.criterion), "the inputs are pruned");
-  const bool unstructured = recipe.pattern.kind == SparsityPattern::Kind::kShare;
-  if (const std::string why = conflict_of(recipe.method, unstructured); !why.empty()) {
+  if (const std::string why = conflict_of(recipe.method); !why.empty()) {
     throw Error(ExitCode::kConfig,
                 {.problem = fmt::format("criterion {} with transform {}", name_of(recipe.method.criterion),
                                         to_string(recipe.method.transform)),

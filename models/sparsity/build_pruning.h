@@ -33,7 +33,4 @@ using CalibratedCenters = std::vector<std::array<float, kProjections>>;
 [[nodiscard]] Tensor<float, 2> read_projection(const ModelFile& file, int64_t layer, Projection projection,
                                                Memory& host_memory);
 
-// A copy of `values` on the device of the memory.
-[[nodiscard]] Tensor<float, 1> uploaded(std::span<const float> values, Memory& memory, Stream& stream);
-
 }  // namespace orthant::models

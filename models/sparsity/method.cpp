@@ -100,7 +100,7 @@ std::string to_string(const Transform& transform) {
   return parts.empty() ? "none" : fmt::format("{}", fmt::join(parts, "+"));
 }
 
-std::string conflict_of(const PruningMethod& method, bool unstructured) {
+std::string conflict_of(const PruningMethod& method) {
   const Transform& transform = method.transform;
   const Criterion criterion = method.criterion;
   if (prunes_weights(criterion))
@@ -109,11 +109,6 @@ std::string conflict_of(const PruningMethod& method, bool unstructured) {
   const bool measures_center =
       transform.center != Transform::Center::kNone && transform.center != Transform::Center::kLearned;
   if (measures_center && transform.is_learned()) return "what is learned has no measured centre beside it";
-  const bool by_sequence = unstructured && criterion != Criterion::kMagnitude;
-  if (by_sequence && transform.restores_variance)
-    return "entries of a whole sequence compete, not those of a row";
-  if (by_sequence && transform.rank > 0)
-    return "the low-rank product is of rows that were pruned each by itself";
   return "";
 }
 

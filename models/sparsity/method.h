@@ -38,7 +38,7 @@ struct Transform {
 
 struct PruningMethod {
   Criterion criterion = Criterion::kMagnitude;
-  Transform transform;
+  Transform transform = {};
 };
 
 // Throws Error(kConfig) with the nearest name for an unknown one.
@@ -53,6 +53,6 @@ struct PruningMethod {
 [[nodiscard]] const std::vector<std::string>& transform_parts();
 
 // Why the two do not go together; empty where they do.
-[[nodiscard]] std::string conflict_of(const PruningMethod& method, bool unstructured);
+[[nodiscard]] std::string conflict_of(const PruningMethod& method);
 
 }  // namespace orthant::models

@@ -6,6 +6,7 @@
 #include "kernels/dense/elementwise.h"
 #include "kernels/pruning/column_norms.h"
 #include "kernels/pruning/prune_sequences.h"
+#include "kernels/pruning/variance_factors.h"
 #include "models/transformer/row_projections.h"
 #include "runtime/device/pinned_buffer.h"
 
@@ -174,7 +175,17 @@ Matrix<const float> pruned_sequences(const Pass& pass, const InputSelection& sel
                                                                          : part(state.gains, sets, width),
                             .by_row_norm = selection.by_row_norm},
                            part(state.scores, pass.tokens(), width), kept, pass.stream);
+  if (selection.restores_variance) {
+    kernels::variance_factors(x, kept, vectors_of(pass, selection, {0, pass.tokens(), 0}).factors,
+                              pass.stream);
+  }
   return kept;
+}
+
+// What does not survive of the rows of a block, without a centre.
+void subtract_kept(const Pass& pass, const RowBlock& block, Matrix<const float> x, Matrix<const float> kept) {
+  const Matrix<float> rest = block_part(pass.args.pruning_state->rest, block, x.shape[1]);
+  kernels::subtract(kernels::flat(x), kernels::flat(kept), kernels::flat(rest), pass.stream);
 }
 
 void project_pruned(const Pass& pass, const PrunedProjection& projection, const Target& target,
@@ -238,6 +249,7 @@ void project_selected(const Pass& pass, int64_t layer, Matrix<const float> x, co
     const Matrix<const float> rows = x.rows(block.first, block.rows);
     if (!by_sequence) return project_block(pass, layer, block, {rows}, targets);
     const Matrix<const float> kept_rows = kept.rows(block.first, block.rows);
+    if (any_low_rank(pass, layer, targets)) subtract_kept(pass, block, rows, kept_rows);
     for (const Target& target : targets)
       project_pruned(pass, pass.pruned(layer, target.projection), target, block, kept_rows);
   });

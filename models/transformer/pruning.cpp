@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "models/transformer/run_state.h"
+#include "runtime/device/pinned_buffer.h"
 
 namespace orthant::models {
 namespace {
@@ -70,6 +71,13 @@ const kernels::PackedWeights& weights_of(const BlockWeights& block, Projection p
 
 kernels::PackedWeights& weights_of(BlockWeights& block, Projection projection) {
   return const_cast<kernels::PackedWeights&>(weights_of(std::as_const(block), projection));
+}
+
+Tensor<float, 1> uploaded(std::span<const float> values, Memory& memory, Stream& stream) {
+  if (values.empty()) return {};
+  Tensor<float, 1> tensor(memory, "pruning", {static_cast<int64_t>(values.size())});
+  copy_in_order(tensor.data(), values.data(), tensor.view().bytes(), stream);
+  return tensor;
 }
 
 bool ModelPruning::looks_across_rows() const {

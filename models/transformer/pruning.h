@@ -82,6 +82,9 @@ struct PrunedProjection {
   OutputMending mending;
 };
 
+// A copy of `values` on the device of the memory, for the vectors above.
+[[nodiscard]] Tensor<float, 1> uploaded(std::span<const float> values, Memory& memory, Stream& stream);
+
 // Over which rows the statistics of kColumnNorms, kColumnPeaks and sequence_share run.
 enum class StatisticScope {
   kSequence,  // each sequence by itself

@@ -182,7 +182,7 @@ TEST(BlockBackward, RunsTheBlockOfTheModelBitForBit) {
   }
 }
 
-models::ModelPruning looking_across_rows(models::InputGain gain, double share) {
+models::ModelPruning looking_across_rows(models::InputGain gain, double share, bool restores = false) {
   models::ModelPruning pruning = testing::magnitude_pruning(testing::varied_config(), {2, 4}, false);
   Memory memory;
   for (auto& block : pruning.blocks) {
@@ -193,6 +193,7 @@ models::ModelPruning looking_across_rows(models::InputGain gain, double share) {
       selection->pattern = {2, 4};
       selection->gain = gain;
       selection->sequence_share = share;
+      selection->restores_variance = restores;
       selection->by_row_norm = share > 0.0 && gain == models::InputGain::kColumnNorms;
       if (gain == models::InputGain::kFixed || gain == models::InputGain::kColumnPeaks) {
         selection->gains = Tensor<float, 1>(memory, "test", {inputs});
@@ -214,6 +215,7 @@ TEST(BlockBackward, RunsEveryCriterionBitForBit) {
   for (const InputGain gain : {InputGain::kFixed, InputGain::kColumnNorms}) {
     expect_bits_of_the_forward({.output_scale = true}, looking_across_rows(gain, 0.45));
     expect_bits_of_the_forward({.input_shift = true}, looking_across_rows(gain, 0.45));
+    expect_bits_of_the_forward({.output_scale = true, .rank = 3}, looking_across_rows(gain, 0.45, true));
   }
 }
 

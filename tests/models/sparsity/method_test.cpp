@@ -68,17 +68,16 @@ TEST(Method, RefusesPartsThatExcludeEachOther) {
   EXPECT_EQ(code_of([] { (void)parse_transform("dpts+lpts"); }), ExitCode::kConfig);
   EXPECT_EQ(code_of([] { (void)parse_transform("rsparse64+spts"); }), ExitCode::kConfig);
   EXPECT_EQ(code_of([] { (void)parse_transform("dpts+"); }), ExitCode::kConfig);
-  const auto conflicts = [](const char* criterion, const char* transform, bool unstructured) {
-    return !conflict_of({parse_criterion(criterion), parse_transform(transform)}, unstructured).empty();
+  const auto conflicts = [](const char* criterion, const char* transform) {
+    return !conflict_of({parse_criterion(criterion), parse_transform(transform)}).empty();
   };
-  EXPECT_TRUE(conflicts("wanda", "var", false));
-  EXPECT_FALSE(conflicts("wanda", "none", false));
-  EXPECT_TRUE(conflicts("amber", "pcs", false));
-  EXPECT_FALSE(conflicts("amber", "dpts+var", false));
-  EXPECT_TRUE(conflicts("clact", "var", true));
-  EXPECT_FALSE(conflicts("magnitude", "var", true));
-  EXPECT_TRUE(conflicts("magnitude", "dpts+ls", false));
-  EXPECT_FALSE(conflicts("magnitude", "lpts+ls+var", false));
+  EXPECT_TRUE(conflicts("wanda", "var"));
+  EXPECT_FALSE(conflicts("wanda", "none"));
+  EXPECT_TRUE(conflicts("amber", "pcs"));
+  EXPECT_FALSE(conflicts("amber", "dpts+var"));
+  EXPECT_FALSE(conflicts("clact", "var"));
+  EXPECT_TRUE(conflicts("magnitude", "dpts+ls"));
+  EXPECT_FALSE(conflicts("magnitude", "lpts+ls+var"));
 }
 
 }  // namespace

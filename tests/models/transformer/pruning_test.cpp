@@ -274,9 +274,29 @@ TEST_F(PrunedForward, LeavesOtherBlocksAndProjectionsAlone) {
 }
 
 // With B the identity and A = W the low-rank product gives back what pruning took.
-TEST_F(PrunedForward, AddsTheLowRankProductOfWhatWasPruned) {
+// Of a sequence of one token entries compete in one row, and the largest |x| times |x| are the largest |x|.
+TEST_F(PrunedForward, OfTheEntriesOfOneRowHasTheBitsOfARowsShare) {
+  const std::vector<int32_t> one = {7};
+  for (const char* transform : {"none", "var"}) {
+    const auto logits_of = [&](const char* criterion) {
+      const ModelPruning pruning =
+          build_pruning(recipe_of("50%", criterion, transform), model, {}, memory, stream);
+      return logits({one}, &pruning)[0];
+    };
+    EXPECT_EQ(logits_of("clact"), logits_of("magnitude")) << transform;
+  }
+  const ModelPruning all = build_pruning(recipe_of("0%", "clact", "var"), model, {}, memory, stream);
+  const std::vector<std::vector<int32_t>> sequences = {some_tokens(20, 3), one};
+  EXPECT_EQ(logits(sequences, &all), logits(sequences, nullptr));
+}
+
+class PrunedForwardWithARest : public PrunedForward, public ::testing::WithParamInterface<Method> {};
+
+TEST_P(PrunedForwardWithARest, AddsTheLowRankProductOfWhatWasPruned) {
   const auto ids = some_tokens(25, 6);
-  ModelPruning pruning = build_pruning(recipe_of("2:4", "magnitude", "none"), model, {}, memory, stream);
+  const Method method = GetParam();
+  ModelPruning pruning =
+      build_pruning(recipe_of(method.pattern, method.criterion, method.transform), model, {}, memory, stream);
   for (int64_t layer = 0; layer < model.config().layers; ++layer) {
     for (int p = 0; p < kProjections; ++p) {
       Memory host;
@@ -296,6 +316,15 @@ TEST_F(PrunedForward, AddsTheLowRankProductOfWhatWasPruned) {
   const auto dense = logits({ids}, nullptr)[0], found = logits({ids}, &pruning)[0];
   for (size_t i = 0; i < dense.size(); ++i) ASSERT_NEAR(found[i], dense[i], 1e-4) << i;
 }
+
+INSTANTIATE_TEST_SUITE_P(Methods, PrunedForwardWithARest,
+                         ::testing::Values(Method{"2:4", "magnitude", "none"}, Method{"2:4", "clact", "none"},
+                                           Method{"2:4", "amber", "none"}, Method{"50%", "clact", "none"},
+                                           Method{"50%", "amber", "none"}),
+                         [](const auto& given) {
+                           return std::string(given.param.pattern[0] == '2' ? "groups_" : "share_") +
+                                  given.param.criterion;
+                         });
 
 TEST_F(PrunedForward, ContinuesFromTheRowsOfABlock) {
   const auto ids = some_tokens(25, 7);
