@@ -61,7 +61,7 @@ ExitCode run(Invocation& invocation) {
                                     {.max_new_tokens = config.max_new_tokens(),
                                      .temperature = config.temperature(),
                                      .seed = invocation.common.seed(),
-                                     .stop = model.tokenizer->eos(),
+                                     .stops = model.tokenizer->ends(),
                                      .pruning = decoding.pruning ? &*decoding.pruning : nullptr,
                                      .decode_weights = decoding.weights ? &*decoding.weights : nullptr,
                                      .decoding = &watch},

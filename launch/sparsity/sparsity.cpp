@@ -16,7 +16,7 @@
 #include "launch/sparsity/request_records.h"
 #include "launch/sparsity/variant_model.h"
 #include "models/tasks/generation.h"
-#include "models/tasks/harness/gsm8k.h"
+#include "models/tasks/harness/response.h"
 #include "models/tasks/window_perplexity.h"
 #include "runtime/core/hash.h"
 #include "runtime/job/checkpoint_schedule.h"
@@ -291,38 +291,24 @@ class SparsityStudy {
         std::span(work.task->prompts)
             .subspan(static_cast<size_t>(work.unit.first), static_cast<size_t>(work.unit.count));
     models::GenerationOptions options{.max_new_tokens = work.task->spec.max_new_tokens,
-                                      .stop = model_->tokenizer->eos()};
+                                      .stops = model_->tokenizer->ends()};
     options.pruning = pruning;
-    options.is_complete = [&](std::span<const int32_t> ids) { return has_stop(*work.task, ids); };
+    const std::vector<std::string> stops = models::stop_texts(work.task->spec, *model_->tokenizer);
+    options.is_complete = [&](std::span<const int32_t> said) {
+      return models::has_stop(stops, *model_->tokenizer, said);
+    };
     // A pruning that looks across rows sees a prompt by itself.
     options.together = pruning != nullptr && pruning->looks_across_rows() ? 1 : own_.batch();
     const auto ids = models::generate(model_->weights, prompts, options, memory_, stream_);
     json::array requests;
     for (size_t i = 0; i < ids.size(); ++i) {
       json::object request = request_of(variant, *work.task, work.unit.first + static_cast<int64_t>(i));
-      request["text"] = response_of(*work.task, ids[i]);
+      request["text"] = models::response_text(stops, *model_->tokenizer, ids[i]);
       request["tokens"] = ids[i].size();
       if (work.task->cut_prompts[static_cast<size_t>(work.unit.first) + i]) request["cut"] = true;
       requests.emplace_back(std::move(request));
     }
     return requests;
-  }
-
-  // The task's stop strings and the text of the model's end of text, as the harness has them.
-  [[nodiscard]] std::vector<std::string> stops_of(const TaskData& task) const {
-    std::vector<std::string> stops = task.spec.stops;
-    if (const auto eos = model_->tokenizer->eos()) stops.push_back(model_->tokenizer->decode({&*eos, 1}));
-    std::erase(stops, "");
-    return stops;
-  }
-
-  [[nodiscard]] bool has_stop(const TaskData& task, std::span<const int32_t> ids) const {
-    const std::string text = model_->tokenizer->decode(ids);
-    return models::text_before_stops(text, stops_of(task)).size() < text.size();
-  }
-
-  [[nodiscard]] std::string response_of(const TaskData& task, std::span<const int32_t> ids) const {
-    return std::string(models::text_before_stops(model_->tokenizer->decode(ids), stops_of(task)));
   }
 
   [[nodiscard]] std::vector<const json::object*> requests_of(const Variant& variant,

@@ -176,7 +176,7 @@ class Decoder {
     std::vector<int32_t>& continuation = continuations_[prompt];
     const auto length = static_cast<int64_t>(prompts_[prompt].size() + continuation.size());
     continuation.push_back(chosen({logits, static_cast<size_t>(weights_.config.vocabulary)}, prompt, length));
-    const bool goes_on = continuation.back() != options_.stop &&
+    const bool goes_on = std::ranges::count(options_.stops, continuation.back()) == 0 &&
                          static_cast<int64_t>(continuation.size()) < options_.max_new_tokens &&
                          length + 1 < weights_.config.context_length &&
                          !(options_.is_complete && options_.is_complete(continuation));

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,7 +18,7 @@ struct GenerationOptions {
   int64_t max_new_tokens = 32;
   double temperature = 0.0;  // 0: greedy, ties to the lowest token
   uint64_t seed = 0;
-  std::optional<int32_t> stop = {};  // ends a continuation and is its last token
+  std::vector<int32_t> stops = {};  // each ends a continuation and is its last token
   // Asked after each new token with all new ones of that prompt: whether they are all that is wanted. None:
   // never.
   std::function<bool(std::span<const int32_t>)> is_complete = {};

@@ -62,6 +62,13 @@ Vocabulary read_vocabulary(const GgufFile& file, std::span<const std::string_vie
   vocabulary.added = added_tokens(tokens, types);
   vocabulary.bos = special_id(file, "tokenizer.ggml.bos_token_id", tokens.size());
   vocabulary.eos = special_id(file, "tokenizer.ggml.eos_token_id", tokens.size());
+  vocabulary.add_end(vocabulary.eos);
+  for (const char* key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
+    vocabulary.add_end(special_id(file, key, tokens.size()));
+  for (size_t id = 0; id < types.size(); ++id) {
+    if (types[id] == TokenType::kControl || types[id] == TokenType::kUnknown)
+      vocabulary.specials.insert(static_cast<int32_t>(id));
+  }
   vocabulary.adds_bos = vocabulary.bos.has_value() &&
                         file.boolean("tokenizer.ggml.add_bos_token").value_or(adds_bos_by_default);
   const auto text_of = [tokens](std::optional<int32_t> id) { return id ? std::string(tokens[*id]) : ""; };

@@ -24,6 +24,7 @@ struct TokenTable {
   std::vector<std::string> tokens;  // by id, as the file writes them
   std::vector<bool> in_model;       // by id; false: an added token only
   std::vector<AddedToken> added;
+  std::unordered_set<int32_t> specials;
 };
 
 void set_token(TokenTable& table, const std::string& path, int64_t id, std::string_view text, bool in_model) {
@@ -60,6 +61,7 @@ TokenTable read_tokens(const JsonFields& tokenizer, const JsonFields& model, con
     }
     const int64_t id = *token.integer("id");
     set_token(table, path, id, text, false);
+    if (token.boolean("special").value_or(false)) table.specials.insert(static_cast<int32_t>(id));
     table.added.push_back({text, static_cast<int32_t>(id), token.boolean("lstrip").value_or(false),
                            token.boolean("rstrip").value_or(false)});
   }
@@ -129,16 +131,25 @@ std::optional<int32_t> find_token(const TokenTable& table, const std::string& te
   return static_cast<int32_t>(found - table.tokens.begin());
 }
 
-// The id that config.json names under `key`; of a list the first.
-std::optional<int32_t> configured_id(const fs::path& folder, std::string_view key, size_t tokens) {
-  const std::string path = (folder / "config.json").string();
-  if (!fs::exists(path)) return std::nullopt;
+// The ids of tokens that a file beside the tokenizer has under `key`: a number or a list of them.
+std::vector<int32_t> configured_ids(const fs::path& file, std::string_view key, size_t tokens) {
+  const std::string path = file.string();
+  if (!fs::exists(path)) return {};
   const value parsed = read_json_file(path);
-  const value* id = JsonFields(parsed, path, "the whole").find(key);
-  if (id != nullptr && id->is_array() && !id->get_array().empty()) id = &id->get_array().front();
-  if (id == nullptr || !id->is_int64()) return std::nullopt;
-  const bool known = id->get_int64() >= 0 && id->get_int64() < static_cast<int64_t>(tokens);
-  return known ? std::optional(static_cast<int32_t>(id->get_int64())) : std::nullopt;
+  const value* found = JsonFields(parsed, path, "the whole").find(key);
+  if (found == nullptr) return {};
+  std::vector<int32_t> ids;
+  for (const value& id : found->is_array() ? found->get_array() : boost::json::array{*found}) {
+    const bool known = id.is_int64() && id.get_int64() >= 0 && id.get_int64() < static_cast<int64_t>(tokens);
+    if (known) ids.push_back(static_cast<int32_t>(id.get_int64()));
+  }
+  return ids;
+}
+
+// The one of config.json; of a list the first.
+std::optional<int32_t> configured_id(const fs::path& folder, std::string_view key, size_t tokens) {
+  const std::vector<int32_t> ids = configured_ids(folder / "config.json", key, tokens);
+  return ids.empty() ? std::nullopt : std::optional(ids[0]);
 }
 
 struct SpecialSettings {
@@ -175,6 +186,13 @@ Vocabulary read_vocabulary(const JsonFields& tokenizer, const TokenTable& table,
   vocabulary.eos = find_token(table, settings.eos);
   if (!vocabulary.bos) vocabulary.bos = configured_id(folder, "bos_token_id", table.tokens.size());
   if (!vocabulary.eos) vocabulary.eos = configured_id(folder, "eos_token_id", table.tokens.size());
+  vocabulary.add_end(vocabulary.eos);
+  // Where both are there the first alone counts, as for transformers.
+  const bool has_own = fs::exists(folder / "generation_config.json");
+  for (const int32_t id : configured_ids(folder / (has_own ? "generation_config.json" : "config.json"),
+                                         "eos_token_id", table.tokens.size()))
+    vocabulary.add_end(id);
+  vocabulary.specials = table.specials;
   const value* processor = tokenizer.find("post_processor");
   const bool by_template = processor != nullptr && post_processor_adds_bos(*processor, path);
   vocabulary.adds_bos = vocabulary.bos.has_value() && settings.adds_bos.value_or(by_template);

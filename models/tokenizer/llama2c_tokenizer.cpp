@@ -46,6 +46,8 @@ std::unique_ptr<Tokenizer> open_llama2c_tokenizer(const std::string& path) {
   parts.unknown = kUnknown;
   parts.vocabulary.bos = kBos;
   parts.vocabulary.eos = kEos;
+  parts.vocabulary.ends = {kEos};
+  parts.vocabulary.specials = {kUnknown, kBos, kEos};
   parts.vocabulary.adds_bos = true;
   parts.vocabulary.chat = recognise_chat_template("", "", "");
   return make_sentence_piece_bpe(std::move(parts), path);

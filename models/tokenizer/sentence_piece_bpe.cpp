@@ -128,6 +128,8 @@ class SentencePieceBpe final : public Tokenizer {
   }
   [[nodiscard]] std::optional<int32_t> bos() const override { return vocabulary_.bos; }
   [[nodiscard]] std::optional<int32_t> eos() const override { return vocabulary_.eos; }
+  [[nodiscard]] const std::vector<int32_t>& ends() const override { return vocabulary_.ends; }
+  [[nodiscard]] bool is_special(int32_t id) const override { return vocabulary_.specials.contains(id); }
   [[nodiscard]] bool adds_bos() const override { return vocabulary_.adds_bos; }
   [[nodiscard]] std::string apply_chat_template(std::span<const ChatMessage> messages) const override {
     return vocabulary_.chat->apply(messages);

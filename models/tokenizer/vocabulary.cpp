@@ -2,10 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "models/tokenizer/utf8.h"
 #include "runtime/core/error.h"
 
 namespace orthant::models {
+
+void Vocabulary::add_end(std::optional<int32_t> id) {
+  if (id && std::find(ends.begin(), ends.end(), *id) == ends.end()) ends.push_back(*id);
+}
 
 void check_utf8(std::string_view text) {
   const size_t at = first_ill_formed(text);

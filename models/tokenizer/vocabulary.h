@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "models/tokenizer/added_tokens.h"
@@ -29,8 +30,12 @@ struct Vocabulary {
   AddedTokens added;
   std::optional<int32_t> bos;
   std::optional<int32_t> eos;
+  std::vector<int32_t> ends;  // of a generation: eos first, each once
+  std::unordered_set<int32_t> specials;
   bool adds_bos = false;
   std::unique_ptr<ChatTemplate> chat;
+
+  void add_end(std::optional<int32_t> id);  // unless it is one already
 };
 
 // Calls `encode(text, begins_text)` for each stretch between added tokens and appends the added tokens' ids

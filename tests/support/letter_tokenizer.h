@@ -13,7 +13,9 @@ namespace orthant::testing {
 class LetterTokenizer : public models::Tokenizer {
  public:
   explicit LetterTokenizer(bool adds_bos = false, bool has_specials = true)
-      : adds_bos_(adds_bos), has_specials_(has_specials) {}
+      : adds_bos_(adds_bos), has_specials_(has_specials) {
+    if (has_specials) ends_ = {2};
+  }
   [[nodiscard]] std::vector<int32_t> encode(std::string_view text) const override {
     std::vector<int32_t> ids;
     for (const char letter : text) {
@@ -33,6 +35,8 @@ class LetterTokenizer : public models::Tokenizer {
   [[nodiscard]] std::optional<int32_t> eos() const override {
     return has_specials_ ? std::optional<int32_t>(2) : std::nullopt;
   }
+  [[nodiscard]] const std::vector<int32_t>& ends() const override { return ends_; }
+  [[nodiscard]] bool is_special(int32_t id) const override { return id < 3; }
   [[nodiscard]] bool adds_bos() const override { return adds_bos_; }
   [[nodiscard]] std::string apply_chat_template(std::span<const models::ChatMessage>) const override {
     throw Error(ExitCode::kConfig, "no chat template");
@@ -41,6 +45,7 @@ class LetterTokenizer : public models::Tokenizer {
  private:
   bool adds_bos_;
   bool has_specials_;
+  std::vector<int32_t> ends_;
 };
 
 }  // namespace orthant::testing

@@ -71,9 +71,4 @@ Gsm8kMatch gsm8k_matches(std::string_view response, std::string_view answer) {
           .flexible = comparable(flexible_answer(response)) == reference};
 }
 
-std::string_view text_before_stops(std::string_view text, std::span<const std::string> stops) {
-  for (const std::string& stop : stops) text = text.substr(0, stop.empty() ? text.npos : text.find(stop));
-  return text;
-}
-
 }  // namespace orthant::models

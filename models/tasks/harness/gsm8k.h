@@ -35,10 +35,7 @@ struct Gsm8kMatch {
   bool flexible = false;  // the last that looks like a number
 };
 
-// `response` ends before the first stop string (text_before_stops).
+// `response` ends before the first stop string (response.h).
 [[nodiscard]] Gsm8kMatch gsm8k_matches(std::string_view response, std::string_view answer);
-
-// What stands before the stop strings, looked for one after another in what the others left.
-[[nodiscard]] std::string_view text_before_stops(std::string_view text, std::span<const std::string> stops);
 
 }  // namespace orthant::models

@@ -12,6 +12,7 @@
 #include "models/tasks/divergence_totals.h"
 #include "models/tasks/harness/gsm8k.h"
 #include "models/tasks/harness/mmlu_subjects.h"
+#include "models/tasks/harness/response.h"
 #include "models/text/python_text.h"
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/core/error.h"

@@ -7,8 +7,8 @@
 
 #include "models/tasks/harness/gsm8k.h"
 #include "models/tasks/harness/mmlu_subjects.h"
-#include "models/text/python_text.h"
 #include "models/tasks/harness/wikitext.h"
+#include "models/text/python_text.h"
 #include "runtime/core/error.h"
 #include "runtime/core/parse_number.h"
 

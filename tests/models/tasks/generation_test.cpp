@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-#include "models/tasks/harness/gsm8k.h"
+#include "models/tasks/harness/response.h"
 #include "runtime/core/error.h"
 #include "tests/support/letter_tokenizer.h"
 #include "tests/support/memory_model.h"
@@ -38,7 +38,7 @@ TEST_F(Generation, DoesNotDependOnTheBatchAndStops) {
   }
   const int32_t stop = together[1][4];
   const auto stopped =
-      models::generate(weights, prompts, {.max_new_tokens = 30, .stop = stop}, memory, stream);
+      models::generate(weights, prompts, {.max_new_tokens = 30, .stops = {-1, stop}}, memory, stream);
   const auto first = std::find(together[1].begin(), together[1].end(), stop);
   EXPECT_EQ(stopped[1], std::vector<int32_t>(together[1].begin(), first + 1));
 }
@@ -68,7 +68,8 @@ TEST_F(Generation, GivesTheSameHoweverManyPromptsAreContinuedTogether) {
   std::vector<std::vector<int32_t>> prompts;
   for (int32_t i = 0; i < 9; ++i) prompts.push_back(tokens(1 + 37 * i % 90, i));
   for (const double temperature : {0.0, 2.0}) {
-    models::GenerationOptions options{.max_new_tokens = 20, .temperature = temperature, .seed = 5, .stop = 4};
+    models::GenerationOptions options{
+        .max_new_tokens = 20, .temperature = temperature, .seed = 5, .stops = {4}};
     const auto all = models::generate(weights, prompts, options, memory, stream);
     std::vector<size_t> lengths;
     for (const auto& ids : all) lengths.push_back(ids.size());

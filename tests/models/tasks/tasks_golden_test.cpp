@@ -69,7 +69,7 @@ TEST(TasksGolden, GreedyContinuationsAreThoseOfTheReference) {
     EXPECT_EQ(prompts.back(), list_of<int32_t>(c.at("prompt_ids")));
   }
   Stream stream;
-  const auto found = models::generate(golden_weights(), prompts, {.stop = golden_tokenizer().eos()},
+  const auto found = models::generate(golden_weights(), prompts, {.stops = golden_tokenizer().ends()},
                                       testing::test_memory(), stream);
   for (size_t i = 0; i < prompts.size(); ++i) {
     const auto& expected = document.at("cases").as_array()[i];

@@ -85,6 +85,20 @@ TEST(GgufTokenizer, SpecialTokensAreFoundInTheText) {
   EXPECT_EQ("a<s>ab", open(byte_level("gpt-2"))->decode(Ids{0, 5, 3}));
 }
 
+TEST(GgufTokenizer, SpecialTokensAreNoPlainText) {
+  EXPECT_EQ("aab", models::plain_text(*open(byte_level("gpt-2")), Ids{0, 5, 3}));
+  EXPECT_EQ("a b", models::plain_text(*open(sentence_piece()), Ids{1, 0, 3, 4, 2, 7, 1}));
+}
+
+TEST(GgufTokenizer, AGenerationEndsAtAnyTokenTheFileNames) {
+  EXPECT_TRUE(open(byte_level("gpt-2"))->ends().empty());
+  EXPECT_EQ((Ids{2}), open(sentence_piece().value("tokenizer.ggml.eot_token_id", uint32_t{2}))->ends());
+  EXPECT_EQ((Ids{2, 1}), open(sentence_piece()
+                                  .value("tokenizer.ggml.eot_token_id", uint32_t{1})
+                                  .value("tokenizer.ggml.eom_token_id", uint32_t{100000}))
+                             ->ends());
+}
+
 TEST(GgufTokenizer, ScoresDecideAndTiesGoLeft) {
   const auto tokenizer = open(sentence_piece());
   EXPECT_EQ((Ids{7}), tokenizer->encode("b"));

@@ -116,6 +116,7 @@ TEST(HfTokenizer, SpecialSettingsComeFromTheFilesBeside) {
   TinyTokenizerJson json = byte_level();
   EXPECT_EQ(8, open(folder, json)->eos());
   EXPECT_EQ(9, open(folder, json)->bos());
+  EXPECT_EQ((Ids{8, 9}), open(folder, json)->ends());
   EXPECT_FALSE(open(folder, json)->adds_bos());
   json.post_processor =
       parse(R"({"type":"Sequence","processors":[{"type":"ByteLevel"},{"type":"TemplateProcessing",)"
@@ -128,10 +129,28 @@ TEST(HfTokenizer, SpecialSettingsComeFromTheFilesBeside) {
   const auto tokenizer = open(folder, json);
   EXPECT_EQ(8, tokenizer->bos());
   EXPECT_EQ(9, tokenizer->eos());
+  EXPECT_EQ((Ids{9, 8}), tokenizer->ends());
   EXPECT_FALSE(tokenizer->adds_bos());
   const std::vector<models::ChatMessage> messages = {{"user", "a"}};
   EXPECT_EQ("<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n",
             tokenizer->apply_chat_template(messages));
+}
+
+TEST(HfTokenizer, AGenerationEndsWhereItsOwnFileSays) {
+  const TempDir folder;
+  write_text(folder.file("config.json"), R"({"eos_token_id":[8,5]})");
+  EXPECT_EQ((Ids{8, 5}), open(folder, byte_level())->ends());
+  write_text(folder.file("generation_config.json"), R"({"eos_token_id":[3,77,8,"x"]})");
+  EXPECT_EQ((Ids{8, 3}), open(folder, byte_level())->ends());
+  write_text(folder.file("generation_config.json"), R"({"eos_token_id":4})");
+  EXPECT_EQ((Ids{8, 4}), open(folder, byte_level())->ends());
+}
+
+TEST(HfTokenizer, SpecialTokensAreNoPlainText) {
+  const TempDir folder;
+  TinyTokenizerJson json = byte_level();
+  json.added.back().get_object()["special"] = false;
+  EXPECT_EQ("abc<|x|> ab", models::plain_text(*open(folder, json), Ids{7, 8, 9, 6}));
 }
 
 TEST(HfTokenizer, SentencePieceFallsBackToBytes) {

@@ -56,13 +56,6 @@ TEST(Gsm8k, MarksByBothFilters) {
   }
 }
 
-TEST(Gsm8k, EndsBeforeTheStops) {
-  const std::vector<std::string> stops = {"Question:", "</s>", ""};
-  EXPECT_EQ(text_before_stops("a #### 1</s> b Question: c", stops), "a #### 1");
-  EXPECT_EQ(text_before_stops("a", stops), "a");
-  EXPECT_EQ(text_before_stops("Question:", stops), "");
-}
-
 // The published solutions carry their authors' verdict; "A: " was "#### " in the data set.
 TEST(Gsm8k, AgreesWithThePublishedVerdicts) {
   ORTHANT_NEEDS_SHARED("data/gsm8k/example_model_solutions.jsonl");
