@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "models/tasks/harness/paired_tests.h"
-#include "models/tasks/harness/task_metrics.h"
 #include "models/tasks/ifeval/scores.h"
 
 namespace orthant::launch {
@@ -60,12 +59,9 @@ std::vector<TaskMetric> ifeval_metrics(const TaskData& task, const std::vector<s
 }
 
 std::vector<TaskMetric> metrics_of(const TaskData& task, const std::vector<const json::object*>& requests,
-                                   const StudyNames& names) {
-  if (!task.is_generation()) {
-    return models::task_metrics(
-        task.spec, task.documents, scores_of(task, requests),
-        names.uses_bf16_scores ? models::NumericMode::kBf16 : models::NumericMode::kF32);
-  }
+                                   models::NumericMode mode) {
+  if (!task.is_generation())
+    return models::task_metrics(task.spec, task.documents, scores_of(task, requests), mode);
   std::vector<std::string> responses;
   for (const json::object* request : requests) responses.emplace_back(request->at("text").as_string());
   return task.ifeval.empty() ? models::gsm8k_metrics(task.spec, task.documents, responses)
@@ -100,32 +96,42 @@ void add_comparison(const TaskMetric& base, const TaskMetric& found, json::objec
   row["p_value"] = number(test.p_value);
 }
 
+// What the metric is of: all of the task, unless it is a mean over some of its documents.
+int64_t documents_of(const TaskData& task, const TaskMetric& metric) {
+  return metric.documents.empty() ? std::ssize(task.documents) : std::ssize(metric.documents);
+}
+
 json::object row_of(const Variant& variant, const TaskData& task, const TaskMetric& metric,
-                    const StudyNames& names) {
-  return {{"pattern", variant.pattern_name()},
-          {"criterion", variant.criterion_name()},
-          {"transform", variant.transform_name()},
-          {"layers", names.layers},
-          {"projections", names.projections},
-          {"task", task.spec.name},
-          {"metric", metric.name},
-          {"value", number(metric.value)},
-          {"stderr", number(metric.standard_error)},
-          {"documents", static_cast<int64_t>(task.documents.size())}};
+                    const StudySettings& settings) {
+  json::object row{{"pattern", variant.pattern_name()},
+                   {"criterion", variant.criterion_name()},
+                   {"transform", variant.transform_name()},
+                   {"layers", settings.layers},
+                   {"projections", settings.projections},
+                   {"task", task.spec.name},
+                   {"metric", metric.name},
+                   {"value", number(metric.value)},
+                   {"stderr", number(metric.standard_error)},
+                   {"documents", documents_of(task, metric)}};
+  if (task.spec.form == models::TaskForm::kWindows) row["window"] = settings.window;
+  return row;
 }
 
 }  // namespace
 
 json::array measured_rows(const Variants& variants, const std::vector<TaskData>& tasks,
-                          const RequestsOf& requests_of, const StudyNames& names) {
+                          const RequestsOf& requests_of, const StudySettings& settings) {
   json::array rows;
   std::vector<std::vector<TaskMetric>> dense;
   for (const Variant& variant : variants.measured) {
     for (size_t t = 0; t < tasks.size(); ++t) {
-      const std::vector<TaskMetric> metrics = metrics_of(tasks[t], requests_of(variant, tasks[t]), names);
+      const auto requests = requests_of(variant, tasks[t]);
+      const std::vector<TaskMetric> metrics = metrics_of(tasks[t], requests, settings.mode);
+      const std::vector<TaskMetric> in_f32 = metrics_of(tasks[t], requests, models::NumericMode::kF32);
       if (variant.is_dense()) dense.push_back(metrics);
       for (size_t m = 0; m < metrics.size(); ++m) {
-        json::object row = row_of(variant, tasks[t], metrics[m], names);
+        json::object row = row_of(variant, tasks[t], metrics[m], settings);
+        if (settings.mode == models::NumericMode::kBf16) row["value_f32"] = number(in_f32[m].value);
         if (variant.is_dense()) {
           row["drop_percent"] = 0.0;
         } else {

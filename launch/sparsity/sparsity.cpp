@@ -3,18 +3,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <optional>
+#include <utility>
 
 #include "launch/config.pb.h"
 #include "launch/program/refuse.h"
 #include "launch/program/required_field.h"
 #include "launch/program/verb.h"
+#include "launch/sparsity/learned_settings.h"
 #include "launch/sparsity/measured_rows.h"
 #include "launch/sparsity/request_records.h"
 #include "launch/sparsity/variant_model.h"
+#include "models/sparsity/retained_inputs.h"
 #include "models/tasks/generation.h"
 #include "models/tasks/harness/response.h"
 #include "models/tasks/window_perplexity.h"
@@ -62,6 +67,7 @@ class SparsityStudy {
       for (const Work& work : work_of(variant)) done_ += records_->has(work.key) ? 1 : 0;
     }
     if (call_.run != nullptr) call_.run->begin_attempt("cell", done_);
+    if (own_.retained_windows() > 0) measure_retained();
     for (const Variant& variant : variants_.measured) {
       if (!measure(variant, model)) return ExitCode::kStopped;
     }
@@ -87,9 +93,14 @@ class SparsityStudy {
     (void)layers_of(own_, model_->weights.config.layers);
     for (const Variant& variant : variants_.measured) {
       check_widths(variant);
-      if (variant.calibrates() || variant.learns()) check_text(variant);
+      if (variant.learns()) {
+        read_windows(variant.name(), learned_settings(call_.common, own_, variant).length);
+      } else if (variant.calibrates()) {
+        read_windows(variant.name(), own_.calibration().window());
+      }
       if (variant.learns()) check_learning(variant);
     }
+    if (own_.retained_windows() > 0) check_retained();
     for (const std::string& name : distinct_tasks(own_)) {
       tasks_.push_back(load_task(models::find_task(name), own_, *model_->tokenizer,
                                  model_->weights.config.context_length));
@@ -105,16 +116,30 @@ class SparsityStudy {
   }
 
   // The text is read before anything is measured, so that nothing is measured in vain.
-  void check_text(const Variant& variant) {
+  void read_windows(const std::string& reader, int64_t length) {
     if (!text_) text_ = read_calibration_text(own_, *model_->tokenizer);
-    const int64_t length = variant.learns() ? own_.learning().length() : own_.calibration().window();
     const int64_t context = model_->weights.config.context_length;
     if (length > context) {
-      refuse(fmt::format("{} reads {} tokens at a time", variant.name(), length),
+      refuse(fmt::format("{} reads {} tokens at a time", reader, length),
              fmt::format("the model's context is {} tokens", context),
              "Give a smaller --calibration.window or --learning.length.");
     }
     (void)text_->windows(1, length);
+  }
+
+  void check_retained() {
+    if (own_.patterns().empty())
+      refuse("--retained_windows without a pattern", "all survives", "Give --patterns, for example 8:16.");
+    read_windows("--retained_windows", own_.calibration().window());
+    for (const std::string& name : own_.patterns()) {
+      const models::SparsityPattern pattern = models::parse_pattern(name);
+      for (int p = 0; p < models::kProjections && !pattern.is_dense(); ++p) {
+        const auto projection = static_cast<models::Projection>(p);
+        (void)models::row_pattern(
+            pattern, models::shape_of(model_->weights.config, projection).inputs,
+            fmt::format("--retained_windows and projection {}", models::name_of(projection)));
+      }
+    }
   }
 
   void check_learning(const Variant& variant) const {
@@ -162,6 +187,44 @@ class SparsityStudy {
         work.push_back({&task, unit, key_of(variant, task, unit)});
     }
     return work;
+  }
+
+  [[nodiscard]] std::string retained_key() const {
+    const json::object parts{{"model", model_->identity},
+                             {"precision", own_.precision()},
+                             {"retained", own_.retained_windows()},
+                             {"window", own_.calibration().window()},
+                             {"text", text_->hash()},
+                             {"patterns", fmt::format("{}", fmt::join(own_.patterns(), ","))}};
+    return to_hex(hash128(json::serialize(parts)));
+  }
+
+  // Collective. A record like those of the units, of the dense model.
+  void measure_retained() {
+    if (records_->has(retained_key())) return;
+    json::array rows;
+    agree(*call_.world.control, "measure what survives", [&] {
+      if (call_.world.rank() == 0) rows = retained_rows();
+    });
+    records_->add(call_.world.rank() == 0 ? retained_key() : "", rows);
+  }
+
+  [[nodiscard]] json::array retained_rows() {
+    std::vector<models::SparsityPattern> patterns;
+    for (const std::string& name : own_.patterns()) patterns.push_back(models::parse_pattern(name));
+    const auto windows = text_->windows(own_.retained_windows(), own_.calibration().window());
+    json::array rows;
+    for (const models::RetainedInputs& input :
+         models::retained_inputs(model_->weights, patterns, windows, memory_, stream_)) {
+      for (size_t p = 0; p < patterns.size(); ++p) {
+        rows.push_back({{"pattern", models::to_string(patterns[p])},
+                        {"layer", input.layer},
+                        {"projection", models::name_of(input.projection)},
+                        {"squares", input.patterns[p].squares},
+                        {"magnitudes", input.patterns[p].magnitudes}});
+      }
+    }
+    return rows;
   }
 
   // Collective. Whether the variant is measured; false: told to stop.
@@ -322,10 +385,14 @@ class SparsityStudy {
   }
 
   ExitCode finish() {
-    const StudyNames names{layers_name(own_), projections_name(own_), uses_bf16()};
+    const StudySettings settings{
+        .layers = layers_name(own_),
+        .projections = projections_name(own_),
+        .window = own_.window(),
+        .mode = uses_bf16() ? models::NumericMode::kBf16 : models::NumericMode::kF32};
     const json::array rows = measured_rows(
         variants_, tasks_,
-        [&](const Variant& variant, const TaskData& task) { return requests_of(variant, task); }, names);
+        [&](const Variant& variant, const TaskData& task) { return requests_of(variant, task); }, settings);
     json::array left_out;
     for (const LeftOut& left : variants_.left_out)
       left_out.push_back({{"variant", left.variant.name()}, {"why", left.why}});
@@ -334,12 +401,37 @@ class SparsityStudy {
         if (call_.world.rank() == 0) write_requests();
       });
     }
-    return call_.finish(json::object{{"rows", rows},
-                                     {"mean_drops", mean_drops(rows)},
-                                     {"left_out", left_out},
-                                     {"statistics", own_.statistics()},
-                                     {"numeric", own_.numeric()},
-                                     {"cut_contexts", cut_contexts()}});
+    json::object result{{"rows", rows},
+                        {"mean_drops", mean_drops(rows)},
+                        {"left_out", left_out},
+                        {"statistics", own_.statistics()},
+                        {"numeric", own_.numeric()},
+                        {"cut_contexts", cut_contexts()},
+                        {"manifest", manifest()}};
+    if (own_.retained_windows() > 0) result["retained"] = records_->of(retained_key());
+    if (cut_contexts() > 0) {
+      call_.log.warning("{} contexts are longer than the model's {} tokens and were cut on the left",
+                        cut_contexts(), model_->weights.config.context_length);
+    }
+    return call_.finish(result);
+  }
+
+  // What the numbers depend on, beside the configuration.
+  [[nodiscard]] json::object manifest() const {
+    json::array tasks;
+    for (const TaskData& task : tasks_) {
+      tasks.push_back({{"task", task.spec.name},
+                       {"version", task.spec.version},
+                       {"documents", task.documents.size()},
+                       {"tokens_hash", task.hash}});
+    }
+    json::object found{{"model", model_->identity},
+                       {"precision", own_.precision()},
+                       {"requests", "lm-evaluation-harness 0.4.9, no chat template"},
+                       {"ties", "lowest index"},
+                       {"tasks", tasks}};
+    if (text_) found["calibration"] = {{"text", text_->path}, {"tokens_hash", text_->hash()}};
+    return found;
   }
 
   void write_requests() const {
@@ -389,12 +481,43 @@ std::string number_or_dash(const json::value& value, const char* form) {
   return value.is_number() ? fmt::format(fmt::runtime(form), value.to_number<double>()) : "-";
 }
 
-// One line a row of each task's headline, then the mean drops.
+// Of every pattern and input the mean over blocks of the shares that survive.
+std::string retained_lines(const json::array& retained) {
+  struct Sums {
+    double squares = 0.0, magnitudes = 0.0;
+    int64_t blocks = 0;
+  };
+  std::map<std::pair<std::string, std::string>, Sums> inputs;
+  for (const json::value& row : retained) {
+    Sums& sums =
+        inputs[{std::string(row.at("pattern").as_string()), std::string(row.at("projection").as_string())}];
+    sums.squares += row.at("squares").to_number<double>();
+    sums.magnitudes += row.at("magnitudes").to_number<double>();
+    ++sums.blocks;
+  }
+  std::string text;
+  for (const auto& [name, sums] : inputs) {
+    const auto blocks = static_cast<double>(sums.blocks);
+    text +=
+        fmt::format("{:<8} input of {:<5} {:6.2f} % of the squares and {:6.2f} % of the magnitudes survive\n",
+                    name.first, name.second, 100.0 * sums.squares / blocks, 100.0 * sums.magnitudes / blocks);
+  }
+  return text;
+}
+
+// Whether it is one of the task's own, not of a part of it as a subject of mmlu is.
+bool is_of_whole_task(const std::string& task, const std::string& metric) {
+  const auto& metrics = models::find_task(task).metrics;
+  return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
+}
+
+// One line a row of the whole of a task, then the mean drops.
 std::string table(const json::value& result) {
   std::string text = fmt::format("{:<8} {:<17} {:<14} {:<18} {:<26} {:>10} {:>9} {:>8}\n", "pattern",
                                  "criterion", "transform", "task", "metric", "value", "stderr", "drop %");
   const auto word = [](const json::value& value) { return std::string(value.as_string()); };
   for (const json::value& row : result.at("rows").as_array()) {
+    if (!is_of_whole_task(word(row.at("task")), word(row.at("metric")))) continue;
     text += fmt::format("{:<8} {:<17} {:<14} {:<18} {:<26} {:>10} {:>9} {:>8}\n", word(row.at("pattern")),
                         word(row.at("criterion")), word(row.at("transform")), word(row.at("task")),
                         word(row.at("metric")), number_or_dash(row.at("value"), "{:.4f}"),
@@ -407,6 +530,8 @@ std::string table(const json::value& result) {
                     word(row.at("criterion")), word(row.at("transform")),
                     row.at("tasks").to_number<int64_t>(), row.at("mean_drop_percent").to_number<double>());
   }
+  if (const json::value* retained = result.as_object().if_contains("retained"))
+    text += retained_lines(retained->as_array());
   return text;
 }
 

@@ -23,14 +23,14 @@ struct TaskUnit {
 
 struct TaskData {
   models::TaskSpec spec;
-  std::vector<models::TaskDocument> documents;  // of window_perplexity one a window
-  std::vector<std::vector<models::TokenPair>>
-      pairs;                                   // [documents][requests]; of windows and generations empty
-  std::vector<std::vector<int32_t>> windows;   // [documents] of window_perplexity; else empty
-  std::vector<std::vector<int32_t>> prompts;   // [documents] of a generation; else empty
-  std::vector<bool> cut_prompts;               // [documents] that lost tokens on the left
-  std::vector<models::IfevalDocument> ifeval;  // of ifeval, in the order of documents; else empty
-  std::string hash;                            // of all tokens, for keys of records
+  std::vector<models::TaskDocument> documents = {};  // of window_perplexity one a window
+  // [documents][requests]; of windows and generations empty
+  std::vector<std::vector<models::TokenPair>> pairs = {};
+  std::vector<std::vector<int32_t>> windows = {};   // [documents] of window_perplexity; else empty
+  std::vector<std::vector<int32_t>> prompts = {};   // [documents] of a generation; else empty
+  std::vector<bool> cut_prompts = {};               // [documents] that lost tokens on the left
+  std::vector<models::IfevalDocument> ifeval = {};  // of ifeval, in the order of documents; else empty
+  std::string hash = {};                            // of all tokens, for keys of records
   [[nodiscard]] bool is_generation() const { return spec.form == models::TaskForm::kGeneration; }
   // All documents in units. A batch that statistics run over is not torn apart.
   [[nodiscard]] std::vector<TaskUnit> units(const Sparsity& own) const;

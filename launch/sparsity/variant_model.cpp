@@ -5,6 +5,7 @@
 #include <boost/json/value_from.hpp>
 #include <boost/json/value_to.hpp>
 
+#include "launch/sparsity/learned_settings.h"
 #include "models/adapt/train_learned.h"
 #include "models/sparsity/center_calibration.h"
 #include "models/sparsity/weight_calibration.h"
@@ -33,25 +34,6 @@ models::WeightMethod weight_method(models::Criterion criterion) {
 
 // Leaves a training that is to be continued.
 struct StoppedLearning {};
-
-models::LearnedSettings learned_settings(const SparsityLearning& learning, const models::Transform& transform,
-                                         const Invocation& call) {
-  const bool is_global = learning.scheme() == "global";
-  models::LearnedSettings settings = is_global ? models::global_settings() : models::LearnedSettings{};
-  settings.kind = {.input_shift = transform.center == models::Transform::Center::kLearned,
-                   .output_shift = transform.learns_offset,
-                   .output_scale = transform.learns_scale,
-                   .rank = transform.rank};
-  settings.low_rank_start =
-      learning.low_rank_start() == "svd" ? models::LowRankStart::kSvd : models::LowRankStart::kRandom;
-  settings.crops = learning.crops();
-  settings.held_out = learning.held_out();
-  settings.length = learning.length();
-  settings.accumulation = learning.accumulation();
-  settings.optimiser.lr = learning.lr();
-  settings.seed = call.common.seed();
-  return settings;
-}
 
 models::WeightPattern weight_pattern(const models::SparsityPattern& pattern) {
   if (pattern.kind == models::SparsityPattern::Kind::kShare)
@@ -116,8 +98,7 @@ bool VariantModel::learn(const Variant& variant) {
     return models::LearnedTask{model_.weights, model_.identity, *pruning_, calibration_text().ids};
   };
   agree(control, "learn the transforms", [&] {
-    const models::LearnedSettings settings =
-        learned_settings(own_.learning(), variant.method.transform, call_);
+    const models::LearnedSettings settings = learned_settings(call_.common, own_, variant);
     if (call_.run != nullptr) {
       const std::string key = models::key_of(models::learned_origin(task_of(), settings));
       make_directory(call_.run->file("artefacts"));
@@ -138,8 +119,7 @@ bool VariantModel::learn(const Variant& variant) {
   });
   if (control.bit_or(stopped ? 1 : 0) != 0) return false;
   agree(control, "mend the pruned model", [&] {
-    const models::LearnedSettings settings =
-        learned_settings(own_.learning(), variant.method.transform, call_);
+    const models::LearnedSettings settings = learned_settings(call_.common, own_, variant);
     if (!learned) {
       learned = models::load_learned(path, model_.weights.config, settings.kind,
                                      models::learned_origin(task_of(), settings));

@@ -21,7 +21,8 @@ double norm_of(AdamW::Tensors tensors) {
 }  // namespace
 
 double scheduled_lr(const AdamWSettings& settings, int64_t step, int64_t steps) {
-  const auto warm_up = static_cast<int64_t>(settings.warm_up * static_cast<double>(steps));
+  const double share = settings.warm_up * static_cast<double>(steps);
+  const auto warm_up = static_cast<int64_t>(settings.rounds_warm_up_up ? std::ceil(share) : share);
   if (step < warm_up) return settings.lr * static_cast<double>(step) / static_cast<double>(warm_up);
   return settings.lr * static_cast<double>(steps - step) / static_cast<double>(steps - warm_up);
 }

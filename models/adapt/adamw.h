@@ -16,12 +16,13 @@ struct AdamWSettings {
   double beta2 = 0.95;
   double epsilon = 1e-8;
   double weight_decay = 0.0;
-  double warm_up = 0.03;   // share of the steps
+  double warm_up = 0.03;  // share of the steps
+  bool rounds_warm_up_up = false;
   double clip_norm = 1.0;  // of the gradient of all tensors together; 0: not clipped
 };
 
 // The linear schedule: lr * step / warm-up steps, then lr * (steps - step) / (steps - warm-up steps); `step`
-// counts from 0, warm-up steps are int(warm_up * steps).
+// counts from 0, warm-up steps are warm_up * steps, rounded down or up.
 [[nodiscard]] double scheduled_lr(const AdamWSettings& settings, int64_t step, int64_t steps);
 
 class AdamW {

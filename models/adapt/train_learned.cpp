@@ -73,6 +73,7 @@ LearnedSettings global_settings() {
   settings.accumulation = 16;
   // The Trainer's own, where the reference gives none.
   settings.optimiser.beta2 = 0.999;
+  settings.optimiser.rounds_warm_up_up = true;
   settings.seed = 11;
   return settings;
 }
@@ -94,7 +95,8 @@ LearnedOrigin learned_origin(const LearnedTask& task, const LearnedSettings& set
       {"beta2", fmt::to_string(settings.optimiser.beta2)},
       {"epsilon", fmt::to_string(settings.optimiser.epsilon)},
       {"weight_decay", fmt::to_string(settings.optimiser.weight_decay)},
-      {"warm_up", fmt::to_string(settings.optimiser.warm_up)},
+      {"warm_up", fmt::format("{}{}", settings.optimiser.warm_up,
+                              settings.optimiser.rounds_warm_up_up ? " rounded up" : "")},
       {"clip_norm", fmt::to_string(settings.optimiser.clip_norm)},
       {"seed", fmt::to_string(settings.seed)}};
   if (by_layers) origin["held_out"] = fmt::to_string(settings.held_out);

@@ -64,9 +64,10 @@ class Sparsity : public ::testing::Test {
 
 // Row-local methods and per-sequence statistics alike.
 const std::string kStudy =
-    "--patterns=2:4,50% --methods=magnitude+dpts+var,amber+dpts,clact,magnitude+pcs,magnitude+spts "
+    "--patterns=2:4,50% --methods=magnitude+dpts+var,amber+dpts,clact+var,magnitude+pcs,magnitude+spts "
     "--calibration.windows=3 "
-    "--calibration.window=64 --tasks=window_perplexity,piqa --limits=window_perplexity=3,piqa=70 ";
+    "--calibration.window=64 --retained_windows=1 --tasks=window_perplexity,piqa "
+    "--limits=window_perplexity=3,piqa=70 ";
 
 TEST_F(Sparsity, HasTheSameBytesAtAnyNumberOfRanks) {
   run(kStudy, "one");
@@ -238,6 +239,67 @@ TEST_F(Sparsity, LearnsTheSameAtAnyNumberOfRanks) {
   };
   for (const char* transform : {"lpts+var", "ls+offset", "rsparse64"})
     EXPECT_NE(value_of(transform), value_of("none"));
+}
+
+TEST_F(Sparsity, TellsWhatSurvivesOfTheDenseModelsInputs) {
+  const std::string study =
+      "--patterns=2:4,4:4,50% --criteria=weight_magnitude --tasks=piqa --limit=2 --retained_windows=2 "
+      "--calibration.window=32 ";
+  run(study, "one");
+  run(study, "two", "mpirun -n 2");
+  expect_same("one", "two");
+  const json::object result = result_of("one");
+  const json::array& retained = result.at("retained").as_array();
+  ASSERT_EQ(retained.size(), 5u * 4 * 3);  // blocks, inputs, patterns
+  std::map<std::string, double> squares;
+  for (const json::value& row : retained) {
+    const double share = row.at("squares").to_number<double>();
+    squares[std::string(row.at("pattern").as_string())] += share;
+    EXPECT_GE(share, row.at("magnitudes").to_number<double>());
+  }
+  EXPECT_EQ(squares.at("4:4"), 20.0);
+  EXPECT_LT(squares.at("2:4"), squares.at("50%"));
+  EXPECT_LT(squares.at("50%"), 20.0);
+  EXPECT_GT(squares.at("2:4"), 10.0);
+  const std::string refusable = "--tasks=piqa --limit=1 --retained_windows=2 ";
+  EXPECT_TRUE(refused(run_command(command(refusable + out("none"))), 78, "without a pattern", "--patterns"));
+  EXPECT_TRUE(
+      refused(run_command(command(refusable + "--patterns=2:4 --calibration.window=513" + out("none"))), 78,
+              "reads 513 tokens", "512"));
+  // Of the input of down, which is not pruned here.
+  EXPECT_TRUE(refused(run_command(command(refusable + "--patterns=8:16 --projections=q" + out("none"))), 78,
+                      "projection down"));
+}
+
+// Several models and sets of blocks are a sweep, whose cells are the studies by themselves.
+TEST_F(Sparsity, IsTheCellOfASweepOverModelsAndLayers) {
+  const std::string other = dir_.file("other.bin");
+  std::filesystem::copy_file(testing::shared_folder() / kModel, other);
+  std::ofstream(dir_.file("sweep.textproto")) << fmt::format(
+      R"(verb: "sparsity"
+base {{ sparsity {{ data: "{}" window: 128 patterns: "2:4" tasks: "piqa" limit: 6 }} }}
+axis {{ field: "model" values: "{}" values: "{}" }}
+axis {{ field: "layers" values: "0" values: "1,4" values: "all" }})",
+      (testing::shared_folder() / "data").string(), (testing::shared_folder() / kModel).string(), other);
+  ASSERT_TRUE(
+      ended(run_command(fmt::format("exec {} sweep --config={} --progress=none --out={}", ORTHANT_PROGRAM,
+                                    dir_.file("sweep.textproto"), dir_.file("sweep"))),
+            0));
+  const json::object swept = result_of("sweep");
+  const json::array& cells = swept.at("cells").as_array();
+  ASSERT_EQ(cells.size(), 6u);
+  for (const char* layers : {"0", "1,4", "all"}) {
+    const std::string name = fmt::format("alone{}", layers);
+    run(fmt::format("--patterns=2:4 --tasks=piqa --limit=6 --layers={}", layers), name);
+    int found = 0;
+    for (const json::value& cell : cells) {
+      EXPECT_EQ(cell.at("state").as_string(), "done");
+      if (cell.at("point").at("layers").as_string() != layers) continue;
+      EXPECT_EQ(cell.at("rows"), result_of(name).at("rows")) << layers;
+      ++found;
+    }
+    EXPECT_EQ(found, 2) << layers;
+  }
 }
 
 TEST_F(Sparsity, RefusesWhatCannotBe) {

@@ -163,6 +163,8 @@ std::vector<TaskMetric> mmlu_metrics(std::span<const TaskDocument> documents, st
     }
     if (!own.empty()) metrics.push_back(pooled_metric("acc_" + category.name, right, own));
   }
+  for (const std::vector<size_t>& group : groups)
+    metrics.push_back(mean_metric("acc_" + documents[group.front()].group, chosen(right, group)));
   return metrics;
 }
 
@@ -257,18 +259,6 @@ std::vector<TaskMetric> task_metrics(const TaskSpec& task, std::span<const TaskD
   }
   require(false, "a generation is marked by its text");
   return {};
-}
-
-std::vector<TaskMetric> mmlu_subject_metrics(std::span<const TaskDocument> documents, Scores scores,
-                                             NumericMode mode) {
-  require(scores.size() == documents.size(), "every document has its scores");
-  refuse_nan(scores);
-  const std::vector<double> right = accuracies(documents, scores, false, mode);
-  std::vector<TaskMetric> metrics;
-  for (const std::vector<size_t>& group : documents_by_group(documents)) {
-    metrics.push_back(mean_metric(documents[group.front()].group, chosen(right, group)));
-  }
-  return metrics;
 }
 
 std::vector<TaskMetric> gsm8k_metrics(const TaskSpec& task, std::span<const TaskDocument> documents,

@@ -39,7 +39,8 @@ struct TaskMetric {
 // Which log-likelihoods are compared: those of f32, or the published digits of a bf16 model.
 enum class NumericMode { kF32, kBf16 };
 
-// The metrics of `task` in the order of task.metrics; a category of mmlu without documents is left out.
+// The metrics of `task` in the order of task.metrics; a category of mmlu without documents is left out, and
+// "acc_virology" follows them for each subject that has some, in the order of first documents.
 // `scores` [documents][requests]: of a rolling task [documents][windows of its page], of window_perplexity
 // the windows of the text, as those of one document or one each, with any `documents`. Ties between choices
 // go to the lowest. Throws Error(kConfig) where there is no document, Error(kNonFinite) for a score that is
@@ -48,11 +49,6 @@ enum class NumericMode { kF32, kBf16 };
                                                    std::span<const TaskDocument> documents,
                                                    std::span<const std::vector<RequestScore>> scores,
                                                    NumericMode mode = NumericMode::kF32);
-
-// acc of each subject of mmlu, in the order of first documents; the name is the subject.
-[[nodiscard]] std::vector<TaskMetric> mmlu_subject_metrics(std::span<const TaskDocument> documents,
-                                                           std::span<const std::vector<RequestScore>> scores,
-                                                           NumericMode mode = NumericMode::kF32);
 
 // Of gsm8k: `responses` [documents] as generated; what follows a stop string is cut off.
 [[nodiscard]] std::vector<TaskMetric> gsm8k_metrics(const TaskSpec& task,
