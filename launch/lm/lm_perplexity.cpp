@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 #include <chrono>
 #include <cstring>
+#include <optional>
 
 #include "launch/config.pb.h"
 #include "launch/program/required_field.h"
@@ -46,12 +47,17 @@ ExitCode run(Invocation& invocation) {
   Memory memory(invocation.device);
   Stream stream(invocation.device);
   ControlGroup& control = *invocation.world.control;
-  const auto model =
-      models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
-                                  stream, kernels::precision_from_name(config.precision()));
-  const std::vector<int32_t> ids = tokens_of(config, *model.tokenizer, invocation.log);
-  const int64_t windows = models::count_windows(static_cast<int64_t>(ids.size()), config.window(),
-                                                config.max_windows(), model.weights.config.context_length);
+  std::optional<models::LanguageModel> opened;
+  std::vector<int32_t> ids;
+  int64_t windows = 0;
+  agree(control, "open the model and the text", [&] {
+    opened = models::open_language_model(required_field("model", config.model()), config.tokenizer(), {},
+                                         memory, stream, kernels::precision_from_name(config.precision()));
+    ids = tokens_of(config, *opened->tokenizer, invocation.log);
+    windows = models::count_windows(static_cast<int64_t>(ids.size()), config.window(), config.max_windows(),
+                                    opened->weights.config.context_length);
+  });
+  const models::LanguageModel& model = *opened;
   Progress progress(progress_style(invocation.common.progress(), control.rank()), "window");
   const auto start = std::chrono::steady_clock::now();
   std::vector<double> nll;

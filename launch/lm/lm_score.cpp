@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 #include <chrono>
+#include <optional>
 
 #include "launch/config.pb.h"
 #include "launch/lm/magnitude_pruning.h"
@@ -63,16 +64,22 @@ ExitCode run(Invocation& invocation) {
   Memory memory(invocation.device);
   Stream stream(invocation.device);
   ControlGroup& control = *invocation.world.control;
-  const auto model =
-      models::open_language_model(required_field("model", config.model()), config.tokenizer(), {}, memory,
-                                  stream, kernels::precision_from_name(config.precision()));
-  const auto pruning =
-      magnitude_pruning(config.sparsity(), *models::open_model_file(config.model()), memory, stream);
+  std::optional<models::LanguageModel> opened;
+  std::optional<models::ModelPruning> pruning;
+  agree(control, "open the model", [&] {
+    opened = models::open_language_model(required_field("model", config.model()), config.tokenizer(), {},
+                                         memory, stream, kernels::precision_from_name(config.precision()));
+    pruning = magnitude_pruning(config.sparsity(), *models::open_model_file(config.model()), memory, stream);
+  });
+  const models::LanguageModel& model = *opened;
   const models::PairOptions options{
       .rounding = config.bf16_logits() ? models::LogitRounding::kBf16Too : models::LogitRounding::kNone,
       .pruning = pruning ? &*pruning : nullptr};
   const auto start = std::chrono::steady_clock::now();
-  const auto pairs = read_pairs(required_field("pairs", config.pairs()), *model.tokenizer, invocation.log);
+  std::vector<models::TokenPair> pairs;
+  agree(control, "read the pairs", [&] {
+    pairs = read_pairs(required_field("pairs", config.pairs()), *model.tokenizer, invocation.log);
+  });
   const auto count = static_cast<int64_t>(pairs.size());
   Progress progress(progress_style(invocation.common.progress(), control.rank()), "pair");
   boost::json::array scores;

@@ -1,4 +1,5 @@
 // Texts with ill-formed UTF-8, without content or without form: what the program makes of them and says.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
@@ -125,6 +126,19 @@ TEST_F(TextInput, MissingTextsAreNamed) {
     EXPECT_TRUE(refused(run(verb), 74, "nowhere.txt", "No such file", "Check the path")) << verb;
   }
   EXPECT_TRUE(refused(run("lm tokenize --text_file=" + folder_.file("nothing")), 74, "nothing", "no file"));
+}
+
+// The others do not wait for it until their deadline.
+TEST_F(TextInput, WhatOneRankAloneCannotReadEndsAllRanks) {
+  for (const char* rank : {"rank0", "rank1"}) fs::create_directory(folder_.file(rank));
+  write("rank0/text.txt", "abcabcabcabc");
+  write("rank0/pairs.jsonl", R"({"context":"ab","continuation":"c"})");
+  for (const char* verb : {"lm perplexity --window=4 --text_file=text.txt", "lm score --pairs=pairs.jsonl"}) {
+    const Outcome outcome = testing::run_command(fmt::format(
+        "exec mpirun -n 2 sh -c 'cd {}/rank$OMPI_COMM_WORLD_RANK && exec {} {} --model={} --progress=none'",
+        folder_.path().string(), ORTHANT_PROGRAM, verb, model_));
+    EXPECT_TRUE(refused(outcome, 74, verb[3] == 'p' ? "text.txt" : "pairs.jsonl"));
+  }
 }
 
 TEST_F(TextInput, BrokenLinesAreNamedByFileAndNumber) {
