@@ -21,6 +21,7 @@
 #include "kernels/dense/peak.h"
 #include "kernels/isa/isa.h"
 #include "kernels/ref/skipping_gemv.h"
+#include "kernels/sparse/mask_bitmap.h"
 #include "kernels/sparse/skipping_gemv.h"
 
 namespace orthant::benchmarks {
@@ -271,6 +272,46 @@ void print_blocks(const Flags& flags, WeightFormat format, const std::vector<Blo
   }
 }
 
+// Of a row of the widest shape: finding what survives, and its mask as a bitmap.
+void bench_masks(const Flags& flags, std::vector<Result>& all) {
+  constexpr int64_t kWidth = 14336;
+  const std::vector<float> x = random_values(kWidth, 3);
+  Stream stream;
+  for (const Pattern pattern : kPatterns) {
+    const int64_t count = kernels::kept_count(kWidth, pattern.keep, pattern.group);
+    std::vector<int32_t> inputs(static_cast<size_t>(count));
+    std::vector<float> values(inputs.size());
+    std::vector<uint8_t> bitmap(static_cast<size_t>(kernels::mask_bytes(kWidth)));
+    const Timing found = measure(flags.repetitions, 1.0, [&] {
+      kernels::kept_inputs({x.data(), {kWidth}}, pattern.keep, pattern.group,
+                           {{inputs.data(), {count}}, {values.data(), {count}}}, stream);
+    });
+    const Timing encoded =
+        measure(flags.repetitions, 1.0, [&] { kernels::encode_mask(inputs, kWidth, bitmap); });
+    std::vector<int32_t> again;
+    const Timing decoded =
+        measure(flags.repetitions, 1.0, [&] { again = kernels::decode_mask(bitmap, kWidth); });
+    require(again == inputs, "a bitmap tells the inputs that survive");
+    const kernels::MaskCost cost = kernels::mask_cost(pattern.keep, pattern.group);
+    if (!flags.json) {
+      fmt::print(
+          "mask {:>2}:{:<2} of {}: {:.1f} us to find, {:.1f} us to encode, {:.1f} us to decode; {} bytes, "
+          "entropy {:.3f} bits an element\n",
+          pattern.keep, pattern.group, kWidth, 1e3 * found.ms_p50, 1e3 * encoded.ms_p50, 1e3 * decoded.ms_p50,
+          bitmap.size(), cost.entropy);
+    }
+    all.push_back({fmt::format("mask {}:{}", pattern.keep, pattern.group),
+                   std::string(kernels::name_of(kernels::active_isa())),
+                   1,
+                   found,
+                   {{"inputs", static_cast<double>(kWidth)},
+                    {"encode_ms", encoded.ms_p50},
+                    {"decode_ms", decoded.ms_p50},
+                    {"bytes", static_cast<double>(bitmap.size())},
+                    {"entropy_bits", cost.entropy}}});
+  }
+}
+
 void bench(const Flags& flags) {
   const int asked = flags.threads;
   std::vector<Result> all;
@@ -303,6 +344,7 @@ void bench(const Flags& flags) {
     }
     omp_set_num_threads(asked);
   }
+  bench_masks(flags, all);
   print({.threads = asked, .json = true}, all);
 }
 
