@@ -12,6 +12,7 @@ struct ProducerOf {
       : norm_weight(producer.is_norm() ? producer.norm_weight.data : nullptr),
         epsilon(producer.norm_epsilon),
         up(producer.is_gated() ? producer.up.data : nullptr) {}
+  __device__ bool makes_rows() const { return norm_weight != nullptr || up != nullptr; }
   const float* norm_weight;
   float epsilon;
   const float* up;

@@ -211,13 +211,6 @@ bool any_low_rank(const Pass& pass, int64_t layer, std::span<const Target> targe
   });
 }
 
-// The rows in memory, made there where a producer makes them.
-ProjectionInput stored(const Pass& pass, const ProjectionInput& input) {
-  if (!input.producer.makes_rows()) return input;
-  kernels::produce_rows(input.producer, input.x, input.room, pass.stream);
-  return {input.room};
-}
-
 // By projections each of which prunes in its own way, or not at all.
 void project_each(const Pass& pass, int64_t layer, const RowBlock& block, const ProjectionInput& input,
                   std::span<const Target> targets) {
@@ -256,6 +249,12 @@ void project_selected(const Pass& pass, int64_t layer, Matrix<const float> x, co
 }
 
 }  // namespace
+
+ProjectionInput stored(const Pass& pass, const ProjectionInput& input) {
+  if (!input.producer.makes_rows()) return input;
+  kernels::produce_rows(input.producer, input.x, input.room, pass.stream);
+  return {input.room};
+}
 
 void begin_pruning(const Pass& pass) {
   if (pass.args.pruning == nullptr) return;

@@ -26,6 +26,9 @@ struct ProjectionInput {
   Matrix<float> room = {};  // [rows, inputs], for a producer; may be x
 };
 
+// The input in memory, made there where a producer makes it.
+[[nodiscard]] ProjectionInput stored(const Pass& pass, const ProjectionInput& input);
+
 // What a batch needs before its first product.
 void begin_pruning(const Pass& pass);
 

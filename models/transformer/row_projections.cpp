@@ -19,7 +19,10 @@ void require_plain(const PrunedProjection& projection) {
 
 // The entries of the input that survive; all of them without a selection.
 kernels::KeptInputs list_kept(const Pass& pass, const InputSelection* selection,
-                              const ProjectionInput& input) {
+                              const ProjectionInput& shared) {
+  // Of a whole row's largest a device compares all pairs: what is compared is in its memory then.
+  const bool is_whole_row = selection != nullptr && selection->pattern.group == 0;
+  const ProjectionInput input = is_whole_row ? stored(pass, shared) : shared;
   const int64_t width = input.x.shape[1];
   int64_t keep = 1, group = 1;
   if (selection != nullptr) {

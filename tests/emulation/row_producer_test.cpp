@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <ostream>
 #include <tuple>
 #include <vector>
 
@@ -22,6 +23,10 @@ struct Shape {
   int64_t width;
   PrunePattern pattern;
 };
+
+void PrintTo(const Shape& shape, std::ostream* out) {
+  *out << shape.width << ", " << shape.pattern.keep << ":" << shape.pattern.group;
+}
 
 // Rows that a producer makes and that are pruned in one kernel, against two.
 class RowProducerKernels : public testing::KernelShapes<Shape> {

@@ -177,6 +177,10 @@ struct Method {
   const char *pattern, *criterion, *transform;
 };
 
+void PrintTo(const Method& method, std::ostream* out) {
+  *out << method.pattern << " " << method.criterion << " " << method.transform;
+}
+
 constexpr Method kRowMethods[] = {
     {"2:4", "magnitude", "none"},     {"4:8", "magnitude", "dpts"},     {"2:4", "magnitude", "dpts_mean"},
     {"2:4", "magnitude", "var"},      {"4:8", "magnitude", "dpts+var"}, {"2:4", "magnitude", "spts"},
@@ -273,7 +277,6 @@ TEST_F(PrunedForward, LeavesOtherBlocksAndProjectionsAlone) {
   }
 }
 
-// With B the identity and A = W the low-rank product gives back what pruning took.
 // Of a sequence of one token entries compete in one row, and the largest |x| times |x| are the largest |x|.
 TEST_F(PrunedForward, OfTheEntriesOfOneRowHasTheBitsOfARowsShare) {
   const std::vector<int32_t> one = {7};
@@ -290,6 +293,7 @@ TEST_F(PrunedForward, OfTheEntriesOfOneRowHasTheBitsOfARowsShare) {
   EXPECT_EQ(logits(sequences, &all), logits(sequences, nullptr));
 }
 
+// With B the identity and A = W the low-rank product gives back what pruning took.
 class PrunedForwardWithARest : public PrunedForward, public ::testing::WithParamInterface<Method> {};
 
 TEST_P(PrunedForwardWithARest, AddsTheLowRankProductOfWhatWasPruned) {
