@@ -20,9 +20,13 @@ double norm_of(AdamW::Tensors tensors) {
 
 }  // namespace
 
-double scheduled_lr(const AdamWSettings& settings, int64_t step, int64_t steps) {
+int64_t warm_up_steps(const AdamWSettings& settings, int64_t steps) {
   const double share = settings.warm_up * static_cast<double>(steps);
-  const auto warm_up = static_cast<int64_t>(settings.rounds_warm_up_up ? std::ceil(share) : share);
+  return static_cast<int64_t>(settings.rounds_warm_up_up ? std::ceil(share) : share);
+}
+
+double scheduled_lr(const AdamWSettings& settings, int64_t step, int64_t steps) {
+  const int64_t warm_up = warm_up_steps(settings, steps);
   if (step < warm_up) return settings.lr * static_cast<double>(step) / static_cast<double>(warm_up);
   return settings.lr * static_cast<double>(steps - step) / static_cast<double>(steps - warm_up);
 }

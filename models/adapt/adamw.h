@@ -21,6 +21,8 @@ struct AdamWSettings {
   double clip_norm = 1.0;  // of the gradient of all tensors together; 0: not clipped
 };
 
+[[nodiscard]] int64_t warm_up_steps(const AdamWSettings& settings, int64_t steps);
+
 // The linear schedule: lr * step / warm-up steps, then lr * (steps - step) / (steps - warm-up steps); `step`
 // counts from 0, warm-up steps are warm_up * steps, rounded down or up.
 [[nodiscard]] double scheduled_lr(const AdamWSettings& settings, int64_t step, int64_t steps);

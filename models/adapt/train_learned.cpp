@@ -20,6 +20,11 @@ namespace {
               {.problem = std::move(problem), .why = std::move(why), .suggestion = std::move(suggestion)});
 }
 
+int64_t units_of(const LearnedTask& task, const LearnedSettings& settings) {
+  if (settings.method == LearnedMethod::kByLayers) return task.weights.config.layers;
+  return (global_windows(task, settings) + settings.accumulation - 1) / settings.accumulation;
+}
+
 void check_settings(const LearnedTask& task, const LearnedSettings& settings) {
   const ModelConfig& config = task.weights.config;
   if (text_of(settings.kind).empty())
@@ -41,14 +46,15 @@ void check_settings(const LearnedTask& task, const LearnedSettings& settings) {
     refuse(fmt::format("crops of {} tokens", settings.length), fmt::format("the text has {} tokens", tokens),
            "use shorter crops or a longer text");
   }
+  const int64_t units = units_of(task, settings);
+  if (settings.method == LearnedMethod::kGlobal && warm_up_steps(settings.optimiser, units) >= units) {
+    refuse(fmt::format("global training of {} steps", units),
+           "all of them would be warm-up, whose first step has a rate of 0",
+           "use a longer text, more crops, or fewer of them a step (accumulation)");
+  }
   require(task.pruning.blocks.size() == task.weights.blocks.size() &&
               static_cast<int64_t>(task.weights.blocks.size()) == config.layers,
           "all blocks of the model are loaded and have their pruning");
-}
-
-int64_t units_of(const LearnedTask& task, const LearnedSettings& settings) {
-  if (settings.method == LearnedMethod::kByLayers) return task.weights.config.layers;
-  return (global_windows(task, settings) + settings.accumulation - 1) / settings.accumulation;
 }
 
 LearnedTransforms begun(const LearnedTask& task, const LearnedSettings& settings, LearnedOrigin origin) {

@@ -63,6 +63,8 @@ TEST(AdamW, SchedulesFewStepsWithoutWarmUp) {
   EXPECT_DOUBLE_EQ(models::scheduled_lr({.lr = 2.0}, 3, 4), 0.5);
   EXPECT_DOUBLE_EQ(models::scheduled_lr({.lr = 2.0}, 0, 256), 0.0);
   EXPECT_DOUBLE_EQ(models::scheduled_lr({.lr = 2.0}, 7, 256), 2.0);
+  EXPECT_EQ(models::warm_up_steps({.rounds_warm_up_up = true}, 8), 1);
+  EXPECT_EQ(models::warm_up_steps({}, 8), 0);
   EXPECT_DOUBLE_EQ(models::scheduled_lr({.lr = 2.0, .rounds_warm_up_up = true}, 0, 8), 0.0);
   EXPECT_DOUBLE_EQ(models::scheduled_lr({.lr = 2.0, .rounds_warm_up_up = true}, 1, 8), 2.0);
 }
