@@ -52,10 +52,13 @@ std::vector<TaskMetric> ifeval_metrics(const TaskData& task, const std::vector<s
     strict.push_back(verdicts.all_strict() ? 1.0 : 0.0);
     loose.push_back(verdicts.all_loose() ? 1.0 : 0.0);
   }
-  return {{"prompt_level_strict_acc", scores.prompt_strict, scores.prompt_strict_error, strict, {}},
-          {"prompt_level_loose_acc", scores.prompt_loose, scores.prompt_loose_error, loose, {}},
-          {"inst_level_strict_acc", scores.instruction_strict, scores.instruction_strict_error, {}, {}},
-          {"inst_level_loose_acc", scores.instruction_loose, scores.instruction_loose_error, {}, {}}};
+  std::vector<TaskMetric> metrics = {
+      {"prompt_level_strict_acc", scores.prompt_strict, scores.prompt_strict_error, strict},
+      {"prompt_level_loose_acc", scores.prompt_loose, scores.prompt_loose_error, loose},
+      {"inst_level_strict_acc", scores.instruction_strict, scores.instruction_strict_error},
+      {"inst_level_loose_acc", scores.instruction_loose, scores.instruction_loose_error}};
+  for (TaskMetric& metric : metrics) metric.counted = scores.prompts;
+  return metrics;
 }
 
 std::vector<TaskMetric> metrics_of(const TaskData& task, const std::vector<const json::object*>& requests,
@@ -96,9 +99,9 @@ void add_comparison(const TaskMetric& base, const TaskMetric& found, json::objec
   row["p_value"] = number(test.p_value);
 }
 
-// What the metric is of: all of the task, unless it is a mean over some of its documents.
+// What the metric is of: all of the task, unless it is of some of its documents.
 int64_t documents_of(const TaskData& task, const TaskMetric& metric) {
-  return metric.documents.empty() ? std::ssize(task.documents) : std::ssize(metric.documents);
+  return metric.counted > 0 ? metric.counted : std::ssize(task.documents);
 }
 
 json::object row_of(const Variant& variant, const TaskData& task, const TaskMetric& metric,
@@ -127,11 +130,13 @@ json::array measured_rows(const Variants& variants, const std::vector<TaskData>&
     for (size_t t = 0; t < tasks.size(); ++t) {
       const auto requests = requests_of(variant, tasks[t]);
       const std::vector<TaskMetric> metrics = metrics_of(tasks[t], requests, settings.mode);
-      const std::vector<TaskMetric> in_f32 = metrics_of(tasks[t], requests, models::NumericMode::kF32);
+      const bool has_both = settings.mode == models::NumericMode::kBf16 && !tasks[t].is_generation();
+      const std::vector<TaskMetric> in_f32 =
+          has_both ? metrics_of(tasks[t], requests, models::NumericMode::kF32) : metrics;
       if (variant.is_dense()) dense.push_back(metrics);
       for (size_t m = 0; m < metrics.size(); ++m) {
         json::object row = row_of(variant, tasks[t], metrics[m], settings);
-        if (settings.mode == models::NumericMode::kBf16) row["value_f32"] = number(in_f32[m].value);
+        if (has_both) row["value_f32"] = number(in_f32[m].value);
         if (variant.is_dense()) {
           row["drop_percent"] = 0.0;
         } else {

@@ -18,8 +18,8 @@
 #include "launch/sparsity/learned_settings.h"
 #include "launch/sparsity/measured_rows.h"
 #include "launch/sparsity/request_records.h"
+#include "launch/sparsity/retained_windows.h"
 #include "launch/sparsity/variant_model.h"
-#include "models/sparsity/retained_inputs.h"
 #include "models/tasks/generation.h"
 #include "models/tasks/harness/response.h"
 #include "models/tasks/window_perplexity.h"
@@ -67,7 +67,7 @@ class SparsityStudy {
       for (const Work& work : work_of(variant)) done_ += records_->has(work.key) ? 1 : 0;
     }
     if (call_.run != nullptr) call_.run->begin_attempt("cell", done_);
-    if (own_.retained_windows() > 0) measure_retained();
+    if (!measure_retained()) return ExitCode::kStopped;
     for (const Variant& variant : variants_.measured) {
       if (!measure(variant, model)) return ExitCode::kStopped;
     }
@@ -100,7 +100,10 @@ class SparsityStudy {
       }
       if (variant.learns()) check_learning(variant);
     }
-    if (own_.retained_windows() > 0) check_retained();
+    if (own_.retained_windows() > 0) {
+      read_windows("--retained_windows", own_.calibration().window());
+      retained_.emplace(own_, model_->weights.config, model_->identity, *text_);
+    }
     for (const std::string& name : distinct_tasks(own_)) {
       tasks_.push_back(load_task(models::find_task(name), own_, *model_->tokenizer,
                                  model_->weights.config.context_length));
@@ -125,21 +128,6 @@ class SparsityStudy {
              "Give a smaller --calibration.window or --learning.length.");
     }
     (void)text_->windows(1, length);
-  }
-
-  void check_retained() {
-    if (own_.patterns().empty())
-      refuse("--retained_windows without a pattern", "all survives", "Give --patterns, for example 8:16.");
-    read_windows("--retained_windows", own_.calibration().window());
-    for (const std::string& name : own_.patterns()) {
-      const models::SparsityPattern pattern = models::parse_pattern(name);
-      for (int p = 0; p < models::kProjections && !pattern.is_dense(); ++p) {
-        const auto projection = static_cast<models::Projection>(p);
-        (void)models::row_pattern(
-            pattern, models::shape_of(model_->weights.config, projection).inputs,
-            fmt::format("--retained_windows and projection {}", models::name_of(projection)));
-      }
-    }
   }
 
   void check_learning(const Variant& variant) const {
@@ -171,6 +159,7 @@ class SparsityStudy {
                        {"data", task.hash},
                        {"first", unit.first},
                        {"count", unit.count}};
+    if (task.is_generation()) parts["responses"] = "to any end token, without special tokens";
     if (variant.calibrates() || variant.learns()) {
       parts["text"] = text_->hash();
       parts["calibration"] = own_.calibration().ShortDebugString();
@@ -189,42 +178,24 @@ class SparsityStudy {
     return work;
   }
 
-  [[nodiscard]] std::string retained_key() const {
-    const json::object parts{{"model", model_->identity},
-                             {"precision", own_.precision()},
-                             {"retained", own_.retained_windows()},
-                             {"window", own_.calibration().window()},
-                             {"text", text_->hash()},
-                             {"patterns", fmt::format("{}", fmt::join(own_.patterns(), ","))}};
-    return to_hex(hash128(json::serialize(parts)));
-  }
-
-  // Collective. A record like those of the units, of the dense model.
-  void measure_retained() {
-    if (records_->has(retained_key())) return;
-    json::array rows;
-    agree(*call_.world.control, "measure what survives", [&] {
-      if (call_.world.rank() == 0) rows = retained_rows();
-    });
-    records_->add(call_.world.rank() == 0 ? retained_key() : "", rows);
-  }
-
-  [[nodiscard]] json::array retained_rows() {
-    std::vector<models::SparsityPattern> patterns;
-    for (const std::string& name : own_.patterns()) patterns.push_back(models::parse_pattern(name));
-    const auto windows = text_->windows(own_.retained_windows(), own_.calibration().window());
-    json::array rows;
-    for (const models::RetainedInputs& input :
-         models::retained_inputs(model_->weights, patterns, windows, memory_, stream_)) {
-      for (size_t p = 0; p < patterns.size(); ++p) {
-        rows.push_back({{"pattern", models::to_string(patterns[p])},
-                        {"layer", input.layer},
-                        {"projection", models::name_of(input.projection)},
-                        {"squares", input.patterns[p].squares},
-                        {"magnitudes", input.patterns[p].magnitudes}});
-      }
+  // Collective. How much of the dense model's inputs survives, window by window; false: told to stop.
+  bool measure_retained() {
+    if (!retained_) return true;
+    ControlGroup& control = *call_.world.control;
+    std::vector<int64_t> left;
+    for (int64_t window = 0; window < retained_->count(); ++window) {
+      if (!records_->has(retained_->key(window))) left.push_back(window);
     }
-    return rows;
+    for (size_t first = 0; first < left.size(); first += static_cast<size_t>(control.size())) {
+      const size_t mine = first + static_cast<size_t>(control.rank());
+      json::array rows;
+      agree(control, "measure what survives", [&] {
+        if (mine < left.size()) rows = retained_->measured(left[mine], model_->weights, memory_, stream_);
+      });
+      records_->add(mine < left.size() ? retained_->key(left[mine]) : "", rows);
+      if (stops()) return false;
+    }
+    return true;
   }
 
   // Collective. Whether the variant is measured; false: told to stop.
@@ -408,7 +379,7 @@ class SparsityStudy {
                         {"numeric", own_.numeric()},
                         {"cut_contexts", cut_contexts()},
                         {"manifest", manifest()}};
-    if (own_.retained_windows() > 0) result["retained"] = records_->of(retained_key());
+    if (retained_) result["retained"] = retained_->rows(*records_);
     if (cut_contexts() > 0) {
       call_.log.warning("{} contexts are longer than the model's {} tokens and were cut on the left",
                         cut_contexts(), model_->weights.config.context_length);
@@ -467,6 +438,7 @@ class SparsityStudy {
   std::vector<TaskData> tasks_;
   Variants variants_;
   std::optional<CalibrationText> text_;
+  std::optional<RetainedWindows> retained_;
   std::optional<RequestRecords> records_;
   int64_t units_ = 0;
   int64_t done_ = 0;

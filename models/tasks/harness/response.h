@@ -1,4 +1,5 @@
-// What a generation of a task says, as the harness reads it. Thread-safe.
+// What a generation of a task says, as the harness reads it where it continues one prompt at a time.
+// Thread-safe.
 #pragma once
 
 #include <span>

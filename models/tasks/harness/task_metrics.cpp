@@ -63,11 +63,13 @@ Spread spread_of(std::span<const double> values) {
 
 TaskMetric mean_metric(const std::string& name, std::vector<double> values) {
   const Spread spread = spread_of(values);
-  const auto count = static_cast<double>(values.size());
+  const int64_t counted = std::ssize(values);
+  const auto count = static_cast<double>(counted);
   return {.name = name,
           .value = spread.mean,
           .standard_error = count < 2.0 ? kNoError : std::sqrt(spread.squares / (count - 1.0) / count),
-          .documents = std::move(values)};
+          .documents = std::move(values),
+          .counted = counted};
 }
 
 struct Ratio {

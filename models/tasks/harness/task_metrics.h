@@ -34,6 +34,7 @@ struct TaskMetric {
   // Of a perplexity: what its logarithm is the mean of. Where that is a ratio r, r + n (a_d - r w_d) / sum w,
   // whose differences between two runs have the delta method's standard error of their difference.
   std::vector<double> log_documents = {};
+  int64_t counted = 0;  // documents it is of; 0: all of the task
 };
 
 // Which log-likelihoods are compared: those of f32, or the published digits of a bf16 model.

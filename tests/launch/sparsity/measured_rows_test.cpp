@@ -21,7 +21,8 @@ class MeasuredRows : public ::testing::Test {
   MeasuredRows() {
     variants_.measured = {{}, magnitude_of("2:4"), magnitude_of("8:16")};
     TaskData questions{.spec = models::find_task("piqa")};
-    for (int i = 0; i < 4; ++i) questions.documents.push_back({.choice_characters = {1, 1}});
+    for (int i = 0; i < 4; ++i)
+      questions.documents.push_back({.requests = {{}, {}}, .choice_characters = {1, 1}});
     TaskData text{.spec = models::find_task("window_perplexity")};
     text.documents.resize(2);
     text.windows.resize(2);

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <numeric>
+#include <ostream>
 
 #include "models/sparsity/build_pruning.h"
 #include "models/tasks/window_perplexity.h"
@@ -72,6 +73,10 @@ struct AllBlocks {
   // Of the norms' epsilon, in parts of itself: one run for each, whose mean logarithm counts.
   std::vector<float> shifts = {0.0f};
 };
+
+void PrintTo(const AllBlocks& row, std::ostream* out) {
+  *out << row.row;
+}
 
 class PruningGoldenRows : public PruningGolden, public ::testing::WithParamInterface<AllBlocks> {};
 
