@@ -7,7 +7,8 @@ Python needs what harness.py needs. The tasks are the harness's own files with t
 (piqa/valid.jsonl and valid-labels.lst, gsm8k/{test,train}.jsonl, wikitext-2/test.txt); the model is loaded as harness.py
 loads it. The dense model is measured on every task, and on PIQA also a pruning whose statistics run over what a batch holds,
 padding included (`--statistics=call`): CLACT at --pattern in --layers, as forward-pre-hooks. Of that pruning in one block
-scores are equal to rounding; over all blocks two magnitudes that tie but for a rounding swap their masks, which grows."""
+scores are equal to rounding; over all blocks two magnitudes that tie but for a rounding swap their masks, which grows: beside
+the differences stand those of the harness from itself with the epsilon of its norms changed by 1e-4 of itself."""
 import argparse
 import json
 import os
@@ -90,13 +91,16 @@ class Peer:
         task_files(flags.data, folder)
         self.tasks = TaskManager(include_path=folder)
         self.model, fields = harness.load_model(flags.model)
-        self.wrapper = HFLM(pretrained=self.model, tokenizer=harness.make_tokenizer(fields), batch_size=flags.batch,
-                            backend="causal")
+        tokenizer = harness.make_tokenizer(fields)
+        wrapper = lambda batch: HFLM(pretrained=self.model, tokenizer=tokenizer, batch_size=batch, backend="causal")
+        self.wrapper = wrapper(flags.batch)
+        # A batch goes on until all its rows have said the same stop string, and keeps what they say until then.
+        self.generator = wrapper(1)
         self.kept, self.group = (int(part) for part in flags.pattern.split(":"))
 
     def evaluate(self, task, limit):
         import lm_eval
-        found = lm_eval.simple_evaluate(model=self.wrapper, tasks=[f"local_{task}"], limit=limit, task_manager=self.tasks,
+        found = lm_eval.simple_evaluate(model=self.generator if task == "gsm8k" else self.wrapper, tasks=[f"local_{task}"], limit=limit, task_manager=self.tasks,
                                         bootstrap_iters=0)
         # A document has one sample for each filter of its task.
         samples = {sample["doc_id"]: sample for sample in found["samples"][f"local_{task}"]}
@@ -110,6 +114,11 @@ class Peer:
         order = scores.unflatten(-1, (-1, self.group)).argsort(dim=-1, descending=True, stable=True)
         mask = x.new_zeros(x.shape).unflatten(-1, (-1, self.group)).scatter_(-1, order[..., :self.kept], 1.0)
         return (x * mask.flatten(-2),)
+
+    def shift_epsilon(self, factor):
+        for module in self.model.modules():
+            if hasattr(module, "variance_epsilon"):
+                module.variance_epsilon *= factor
 
     def evaluate_pruned(self, task, limit, layers):
         chosen = lambda name: layers == "all" or any(f".layers.{layer}." in name for layer in layers.split("+"))
@@ -139,11 +148,23 @@ def compare_metrics(task, theirs, rows):
     return found
 
 
+def scores_of(samples):
+    pair_of = lambda response: response[0] if isinstance(response[0], (list, tuple)) else response
+    return [[float(pair_of(response)[0]) for response in sample["resps"]] for sample in samples]
+
+
+def summary_of(differences):
+    return {"requests": len(differences), "largest_difference": max(differences),
+            "mean_difference": sum(differences) / len(differences)}
+
+
+def compare_shifted(samples, shifted):
+    return summary_of([abs(a - b) for one, other in zip(scores_of(samples), scores_of(shifted)) for a, b in zip(one, other)])
+
+
 def compare_scores(samples, requests):
-    """Largest and mean difference of log-likelihoods, and how many greedy flags differ."""
-    log_probs = lambda response: response[0] if isinstance(response[0], (list, tuple)) else response
-    theirs = [[float(log_probs(response)[0]) for response in sample["resps"]] for sample in samples]
-    ours = {}
+    """Differences of log-likelihoods."""
+    theirs, ours = scores_of(samples), {}
     for request in requests:
         choices = ours.setdefault(request["doc"], {})
         choices[request["choice"]] = request["log_prob"]
@@ -153,8 +174,7 @@ def compare_scores(samples, requests):
         if len(scores) == 1:  # windows of a page
             own = {0: sum(own.values())}
         differences += [abs(score - own[choice]) for choice, score in enumerate(scores)]
-    return {"requests": len(differences), "largest_difference": max(differences),
-            "mean_difference": sum(differences) / len(differences)}
+    return summary_of(differences)
 
 
 def compare_texts(samples, requests):
@@ -182,7 +202,11 @@ def measure(flags, folder):
                                      f"--batch={flags.batch}", f"--layers={layers.replace('+', ',')}")
             pruned = lambda lines: [line for line in lines if line["pattern"] != "dense"]
             name = f"{task}, CLACT {flags.pattern}, blocks {layers}"
-            found[name] = compare_scores(samples, pruned(requests)) | {"metrics": compare_metrics(task, results, pruned(rows))}
+            peer.shift_epsilon(1.0001)
+            _, shifted = peer.evaluate_pruned(task, limit, layers)
+            peer.shift_epsilon(1 / 1.0001)
+            found[name] = compare_scores(samples, pruned(requests)) | {"metrics": compare_metrics(task, results, pruned(rows)),
+                                                                       "harness_shifted": compare_shifted(samples, shifted)}
             print(f"{name}: {json.dumps(found[name])}", file=sys.stderr)
     return found
 
@@ -193,6 +217,8 @@ def table_of(found):
         metrics = "; ".join(f"{metric} {both['harness']:.6g}, {both['orthant']:.6g}" for metric, both in of["metrics"].items())
         told = (f"{len(of['other_texts'])} other texts" if "other_texts" in of else
                 f"{of['largest_difference']:.1e} at most, {of['mean_difference']:.1e} on average")
+        if "harness_shifted" in of:
+            told += f" (of the harness shifted: {of['harness_shifted']['mean_difference']:.1e})"
         lines.append(f"| {name} | {of['requests']} | {told} | {metrics} |")
     return "\n".join(lines)
 
