@@ -40,6 +40,7 @@ def parse_flags():
     parser.add_argument("--batch", type=int, default=8, help="requests of a forward of the harness, and of pruned ones of orthant")
     parser.add_argument("--pattern", default="8:16", help="of the pruned runs")
     parser.add_argument("--layers", default="0,15,all", help="blocks pruned, one run each")
+    parser.add_argument("--projections", default="q,k,v,o,gate,up,down", help="of these blocks that are pruned")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", default="", help="without ending: .json is written")
     return parser.parse_args()
@@ -96,6 +97,7 @@ class Peer:
         self.wrapper = wrapper(flags.batch)
         # A batch goes on until all its rows have said the same stop string, and keeps what they say until then.
         self.generator = wrapper(1)
+        self.projections = tuple(f"{name}_proj" for name in flags.projections.split(","))
         self.kept, self.group = (int(part) for part in flags.pattern.split(":"))
 
     def evaluate(self, task, limit):
@@ -123,7 +125,7 @@ class Peer:
     def evaluate_pruned(self, task, limit, layers):
         chosen = lambda name: layers == "all" or any(f".layers.{layer}." in name for layer in layers.split("+"))
         hooks = [module.register_forward_pre_hook(self.clact) for name, module in self.model.named_modules()
-                 if name.endswith(harness.PROJECTIONS) and chosen(name)]
+                 if name.endswith(self.projections) and chosen(name)]
         try:
             return self.evaluate(task, limit)
         finally:
@@ -199,7 +201,7 @@ def measure(flags, folder):
             results, samples = peer.evaluate_pruned(task, limit, layers)
             rows, requests = orthant(flags, f"{folder}/clact{layers}", f"--tasks={task}", f"--limit={limit}",
                                      f"--patterns={flags.pattern}", "--criteria=clact", "--statistics=call",
-                                     f"--batch={flags.batch}", f"--layers={layers.replace('+', ',')}")
+                                     f"--batch={flags.batch}", f"--projections={flags.projections}", f"--layers={layers.replace('+', ',')}")
             pruned = lambda lines: [line for line in lines if line["pattern"] != "dense"]
             name = f"{task}, CLACT {flags.pattern}, blocks {layers}"
             peer.shift_epsilon(1.0001)
